@@ -1,0 +1,411 @@
+"""Visitors write, operators answer, either side closes (S1, S2, M5, M10, Q9, B1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, Subquery
+
+from dialogs import state, system_messages
+from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NotYours
+from dialogs.actions.presence import Arrival, begin_visits, timeouts_of
+from dialogs.actions.record import Record, dialog_channel, visitor_channel
+from dialogs.models import (
+    LONGEST_PREVIEW,
+    OPEN_STATES,
+    Delivery,
+    Dialog,
+    EventKind,
+    Message,
+    MessageKind,
+    StartState,
+    State,
+    Visit,
+    Visitor,
+)
+from operators.actions import lock_account_shared
+from operators.availability import Candidate, anyone_online, candidates
+from operators.models import Account, Department, Language, Operator, Requirement
+from webim_offline.database_clock import DatabaseNow, database_now
+from webim_offline.realtime import publish
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """What a visitor told about themselves; empty means not told. `own` maps the account's own labels to answers."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    own: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.name or self.email or self.phone or self.own)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message of a visitor, as a client submits it (B1).
+
+    `key` is made by the client and makes the submission happen once. `from_form` tells that the visitor had the offline
+    form before their eyes: only then missing contacts refuse it (W3); `required_own` are the account's own required labels.
+    """
+
+    text: str
+    key: str
+    department: str = ""
+    language: str = ""
+    contacts: Contacts = field(default_factory=Contacts)
+    from_form: bool = False
+    required_own: tuple[str, ...] = ()
+    visit_key: str = ""
+    page_url: str = ""
+    page_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a submission became. `asks_contacts`: it started offline from a window that had not asked for them."""
+
+    dialog: Dialog
+    is_new: bool
+    revision: int
+    asks_contacts: bool = False
+    repeated: bool = False
+
+
+def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> Written:
+    """Accept a visitor's message: it joins the open dialog or starts one (Q9, M10). At most 10 statements for a start.
+
+    Raises ContactsMissing. A key that was accepted before changes nothing and returns what it became.
+    """
+    try:
+        with transaction.atomic():
+            return _write(account_id, visitor_id, submission)
+    except IntegrityError:
+        earlier = Message.objects.select_related("dialog").filter(visitor=visitor_id, client_key=submission.key).first()
+        if earlier is None:
+            raise
+        return Written(earlier.dialog, is_new=False, revision=earlier.revision, repeated=True)
+
+
+def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
+    account = lock_account_shared(account_id)
+    alive = Visit.objects.filter(visitor=OuterRef("pk"), ended_at=None)
+    visitor = (
+        Visitor.objects.annotate(has_visit=Exists(alive))
+        .select_for_update(no_key=True, of=("self",))
+        .get(pk=visitor_id, account=account)
+    )
+    open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
+    current = next((dialog for dialog in open_dialogs if not dialog.email_only), None)
+    waiting_by_mail = next((dialog for dialog in open_dialogs if dialog.email_only), None)
+    if current is None and waiting_by_mail is None:
+        return _start(account, visitor, submission, continues=None)
+    if current is None and waiting_by_mail is not None and not waiting_by_mail.in_workspace:
+        place = _place(account, submission)
+        if _service_is_online(account, place):
+            return _start(account, visitor, submission, continues=waiting_by_mail, place=place)
+    return _join(account, visitor, current or waiting_by_mail, submission)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a dialog starts: department and language that exist (A5), who could answer there, and the moment of asking."""
+
+    department: Department | None
+    language: Language
+    candidates: list[Candidate]
+    in_all: int
+    now: datetime
+
+
+def _place(account: Account, submission: Submission) -> Place:
+    # one query for language, department and the moment: a start has ten statements in all
+    department = Department.objects.filter(account=account, slug=submission.department, archived_at=None)
+    languages = list(
+        Language.objects.filter(account=account, archived_at=None).annotate(
+            department_pk=Subquery(department.values("pk")[:1]),
+            department_name=Subquery(department.values("name")[:1]),
+            now=DatabaseNow(),
+        )
+    )
+    if not languages:
+        raise Language.DoesNotExist(f"account {account.slug} has no language")
+    language = next((row for row in languages if row.code == submission.language), languages[0])
+    found_department = None
+    if language.department_pk is not None:
+        found_department = Department(pk=language.department_pk, account=account, name=language.department_name)
+    found, in_all = candidates(account, found_department, language)
+    return Place(found_department, language, found, in_all, language.now)
+
+
+def _service_is_online(account: Account, place: Place) -> bool:
+    return anyone_online(place.candidates, lease=account.operator_lease, now=place.now)
+
+
+def _start(
+    account: Account, visitor: Visitor, submission: Submission, *, continues: Dialog | None, place: Place | None = None
+) -> Written:
+    place = place or _place(account, submission)
+    now = place.now
+    online = _service_is_online(account, place)
+    email_only = not online and mail_only_now(account)
+    missing = [] if online else missing_contacts(account, submission, _known(visitor, submission.contacts))
+    if missing and submission.from_form:
+        raise ContactsMissing(missing)
+
+    record = Record(now)
+    is_present = visitor.is_present and visitor.has_visit
+    if not is_present and submission.visit_key:
+        # a message is a sign of life of its page (P2)
+        arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
+        begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None)
+        is_present = True
+    facts = state.start(visitor_present=is_present, closes_at=now + state.EMAIL_ONLY_CLOSES_AFTER if email_only else None)
+    dialog = Dialog(
+        account=account,
+        visitor=visitor,
+        department=place.department,
+        language=place.language,
+        continues=continues,
+        start_state=StartState.ONLINE if online else StartState.OFFLINE,
+        evidence=_evidence(account, place),
+        email_only=email_only,
+        in_workspace=not email_only,
+        created_at=now,
+        waiting_since=now,
+        last_message_at=now,
+        last_text=_preview(submission.text),
+        page_url=submission.page_url,
+        page_title=submission.page_title,
+    )
+    dialog.settle(facts, timeouts_of(account))
+    record.event(dialog, EventKind.STARTED, now)
+    revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
+    _keep_contacts(visitor, submission.contacts)
+    dialog.number = _next_number(account)
+    dialog.save(force_insert=True)
+    record.write()
+    return Written(dialog, is_new=True, revision=revision, asks_contacts=bool(missing))
+
+
+def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
+    now = database_now()
+    record = Record(now)
+    if submission.visit_key and not (visitor.is_present and visitor.has_visit):
+        arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
+        for returned in begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None):
+            if returned.pk == dialog.pk:
+                dialog = returned
+            else:
+                record.write([returned], Dialog.SETTLED)
+                record.events, record.messages = [], []
+    revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
+    record.event(dialog, EventKind.VISITOR_WROTE, now)
+    dialog.waiting_since = dialog.waiting_since or now
+    dialog.last_message_at, dialog.last_text, dialog.last_is_visitors = now, _preview(submission.text), True
+    if dialog.closes_at is not None:
+        facts = dialog.facts
+        dialog.settle(state.postponed(facts, now + state.EMAIL_ONLY_CLOSES_AFTER), timeouts_of(account))
+    _keep_contacts(visitor, submission.contacts)
+    record.write([dialog], ("waiting_since", "last_message_at", "last_text", "last_is_visitors", *Dialog.SETTLED))
+    return Written(dialog, is_new=False, revision=revision)
+
+
+def mail_only_now(account: Account) -> bool:
+    """M5: does a left message that starts now stay out of the workspace?"""
+    return not account.left_messages_in_workspace
+
+
+def _known(visitor: Visitor, given: Contacts) -> Contacts:
+    return Contacts(
+        name=given.name or visitor.name,
+        email=given.email or visitor.email,
+        phone=given.phone or visitor.phone,
+        own=visitor.own_fields | given.own,
+    )
+
+
+def missing_contacts(account: Account, submission: Submission, known: Contacts) -> list[str]:
+    """Names of required contacts that are not known (W3); `email` too when M10 needs a way to answer and there is none."""
+    missing = [
+        name
+        for name in ("name", "email", "phone")
+        if getattr(account, f"contact_{name}") == Requirement.REQUIRED and not getattr(known, name)
+    ]
+    missing += [label for label in submission.required_own if not known.own.get(label)]
+    if mail_only_now(account) and not (known.email or known.phone) and not {"email", "phone"} & set(missing):
+        missing.append("email")
+    return missing
+
+
+def _keep_contacts(visitor: Visitor, contacts: Contacts) -> None:
+    changed = []
+    for name in ("name", "email", "phone"):
+        if (value := getattr(contacts, name)) and value != getattr(visitor, name):
+            setattr(visitor, name, value)
+            changed.append(name)
+    if contacts.own and visitor.own_fields | contacts.own != visitor.own_fields:
+        visitor.own_fields = visitor.own_fields | contacts.own
+        changed.append("own_fields")
+    if changed:
+        visitor.save(update_fields=changed)
+
+
+def _evidence(account: Account, place: Place) -> dict[str, Any]:
+    """S3: who could have answered, their status and last sign of life, and when that was asked."""
+    return {
+        "at": place.now.isoformat(),
+        "department": place.department.name if place.department else None,
+        "language": place.language.code,
+        "lease": account.operator_lease,
+        "in_all": place.in_all,
+        "candidates": [
+            {
+                "id": candidate.operator_id,
+                "name": candidate.name,
+                "status": candidate.status,
+                "seen": candidate.last_seen_at.isoformat() if candidate.last_seen_at else None,
+            }
+            for candidate in place.candidates
+        ],
+    }
+
+
+def _preview(text: str) -> str:
+    return " ".join(text.split())[:LONGEST_PREVIEW]
+
+
+def _next_number(account: Account) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dialogs_numbering (account_id, last_number) VALUES (%s, 1)"
+            " ON CONFLICT (account_id) DO UPDATE SET last_number = dialogs_numbering.last_number + 1 RETURNING last_number",
+            [account.pk],
+        )
+        return cursor.fetchone()[0]
+
+
+@transaction.atomic
+def leave_contacts(visitor_id: int, contacts: Contacts) -> None:
+    """Keep contacts that were asked for in the chat (W3), and note them on the visitor's open dialogs."""
+    visitor = Visitor.objects.select_for_update(no_key=True).get(pk=visitor_id)
+    dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
+    record = Record(database_now())
+    _keep_contacts(visitor, contacts)
+    for dialog in dialogs:
+        record.event(dialog, EventKind.CONTACTS_LEFT, record.now)
+    record.write(dialogs)
+
+
+@transaction.atomic
+def answer(dialog_id: int, operator: Operator, text: str, *, key: str) -> Dialog:
+    """Send an operator's answer. To a dialog nobody has, answering is picking it up (behaviour.md, "Words").
+
+    Raises DialogClosed, AlreadyTaken. A key that was accepted before changes nothing.
+    """
+    dialog = lock_dialog(dialog_id)
+    if Message.objects.filter(author=operator, client_key=key).exists():
+        return dialog
+    if not dialog.is_open:
+        raise DialogClosed
+    if dialog.operator_id not in {None, operator.pk}:
+        raise AlreadyTaken(str(dialog.operator))
+    now = database_now()
+    record = Record(now)
+    if dialog.state == State.QUEUE:
+        pick_up(dialog, operator, record)
+    record.message(dialog, MessageKind.OPERATOR, text, now, author=operator, key=key)
+    record.event(dialog, EventKind.OPERATOR_WROTE, now, actor=operator)
+    dialog.waiting_since = None
+    dialog.last_message_at, dialog.last_text, dialog.last_is_visitors = now, _preview(text), False
+    record.write(
+        [dialog],
+        ("state", "operator_id", "picked_up_at", "waiting_since", "last_message_at", "last_text", "last_is_visitors"),
+    )
+    return dialog
+
+
+def pick_up(dialog: Dialog, operator: Operator, record: Record) -> None:
+    """The locked dialog is this operator's now, and begun (Q9)."""
+    dialog.operator, dialog.state, dialog.picked_up_at = operator, State.CHATTING, record.now
+    record.event(dialog, EventKind.PICKED_UP, record.now, actor=operator)
+    record.channels.add(visitor_channel(dialog.visitor_id))
+
+
+def lock_dialog(dialog_id: int) -> Dialog:
+    """The dialog's row under its lock, with its operator. Raises Dialog.DoesNotExist."""
+    rows = Dialog.objects.select_related("operator").select_for_update(no_key=True, of=("self",))
+    return rows.get(pk=dialog_id)
+
+
+@transaction.atomic
+def close_by_operator(dialog_id: int, operator: Operator) -> Dialog:
+    """Close a dialog: its operator, or a supervisor (Q9). Raises DialogClosed, NotYours, AlreadyTaken."""
+    dialog = lock_dialog(dialog_id)
+    if not dialog.is_open:
+        raise DialogClosed
+    if dialog.operator_id != operator.pk and not operator.is_supervisor:
+        if dialog.operator is None:
+            raise NotYours
+        raise AlreadyTaken(str(dialog.operator))
+    _close(dialog, State.CLOSED_BY_OPERATOR, EventKind.CLOSED_BY_OPERATOR, actor=operator)
+    return dialog
+
+
+@transaction.atomic
+def close_by_visitor(visitor_id: int, number: int) -> Dialog:
+    """The visitor ends the chat (W4). Raises Dialog.DoesNotExist for another's dialog, DialogClosed."""
+    dialog = Dialog.objects.select_for_update(no_key=True).get(visitor=visitor_id, number=number)
+    if not dialog.is_open:
+        raise DialogClosed
+    _close(dialog, State.CLOSED_BY_VISITOR, EventKind.CLOSED_BY_VISITOR, actor=None)
+    return dialog
+
+
+def _close(dialog: Dialog, closed: State, kind: EventKind, *, actor: Operator | None) -> None:
+    now = database_now()
+    record = Record(now)
+    dialog.state, dialog.closed_at, dialog.wake_at = closed, now, None
+    record.event(dialog, kind, now, actor=actor)
+    record.channels.add(visitor_channel(dialog.visitor_id))
+    record.write([dialog], ("state", "closed_at", "wake_at"))
+
+
+@transaction.atomic
+def bring_into_workspace(dialog_id: int, *, actor: Operator | None, why: str = "") -> Dialog:
+    """M8: an email-only dialog enters the workspace, by an admin's hand or because its letter failed (M7, `why`).
+
+    Raises DialogClosed. A dialog that is there already is left alone.
+    """
+    dialog = lock_dialog(dialog_id)
+    if dialog.in_workspace:
+        return dialog
+    if not dialog.is_open:
+        raise DialogClosed
+    now = database_now()
+    record = Record(now)
+    dialog.in_workspace = True
+    record.event(dialog, EventKind.ENTERED_WORKSPACE, now, actor=actor, data={"why": why} if why else {})
+    if why:
+        record.system(dialog, system_messages.ENTERED_UNDELIVERED, now, {"why": why})
+    else:
+        record.system(dialog, system_messages.ENTERED, now, {"who": str(actor)})
+    record.write([dialog], ("in_workspace",))
+    return dialog
+
+
+@transaction.atomic
+def record_deliveries(lines: Iterable[Delivery]) -> None:
+    """Write lines of the delivery ledger (B2), handed down by `notifications`; a known (dialog, key) is overwritten."""
+    rows = list(lines)
+    Delivery.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["dialog", "key"],
+        update_fields=["status", "detail", "updated_at"],
+    )
+    publish(*(dialog_channel(row.dialog_id) for row in rows))

@@ -1,0 +1,37 @@
+"""Refusals of domain actions, each with a sentence for the person who acted."""
+
+from django.utils.translation import gettext as _
+
+
+class Refused(Exception):
+    """An action that the rules do not allow; `str()` is a sentence a person can act on. Nothing was written."""
+
+
+class AlreadyTaken(Refused):
+    """Somebody else has the dialog (Q6)."""
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        super().__init__(_("%(who)s has this dialog.") % {"who": who})
+
+
+class DialogClosed(Refused):
+    """The dialog is closed (Q9)."""
+
+    def __init__(self) -> None:
+        super().__init__(_("This dialog is closed."))
+
+
+class NotYours(Refused):
+    """The operator does not hold the dialog."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Take the dialog first."))
+
+
+class ContactsMissing(Refused):
+    """The offline form lacks contacts the account requires (W3, M10). `fields` are their names."""
+
+    def __init__(self, fields: list[str]) -> None:
+        self.fields = fields
+        super().__init__(_("Fill in the required fields."))

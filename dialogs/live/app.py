@@ -1,0 +1,317 @@
+"""The ASGI app of the live process: `/live/visit/{poll,beat,bye}` and `/live/workspace/poll`.
+
+Bodies are JSON sent as text/plain, so that a widget on another origin needs no preflight. Answers: 200 or 204; 400 for a
+body that is not understood, 401 for a ticket (fetch a new one and come again), 404, 405, 413, 421 for a foreign host.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.http.request import split_domain_port, validate_host
+
+from dialogs.actions import presence as actions
+from dialogs.actions.record import dialog_channel, visitor_channel
+from dialogs.live import tickets
+from dialogs.live.hub import Hub
+from dialogs.live.presence import Key, Visits
+from dialogs.live.service import Board
+from dialogs.models import LONGEST_TITLE, LONGEST_URL
+from operators.actions import operator_channel, workspace_channel, workspaces_seen
+from webim_offline import realtime
+
+logger = logging.getLogger(__name__)
+LARGEST_BODY = 8 * 1024
+VISIT_POLL = 25.0  # seconds a poll is held at most
+WORKSPACE_POLL = 15.0
+TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
+TICK = 0.2
+RENEW_EVERY = 5.0
+CORS = [(b"access-control-allow-origin", b"*")]
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refusal(Exception):
+    """An answer that is not a success: a status and a short reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class LiveApp:
+    """One live process: connections and signs of life in memory, rows in batches, hints fanned out."""
+
+    def __init__(self) -> None:
+        self.process_id = uuid.uuid4()
+        self.hub = Hub()
+        self.visits = Visits()
+        self.board = Board(self.hub)
+        self.workspaces: dict[int, datetime] = {}  # operator id -> when the newest ticket heard of was issued
+        self.new_workspaces: set[int] = set()
+        self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
+        self.tasks: list[asyncio.Task[None]] = []
+        self.unwritten: list[tuple[Key, float]] = []
+
+    # ----- life of the process -----
+
+    async def start(self) -> None:
+        """Begin the background work; the first lease is written before anything is held under it."""
+        loops = (self._keep_presence, self._keep_lease, self._keep_board, self._keep_operators, self._keep_listening)
+        self.tasks = [asyncio.create_task(loop(), name=loop.__name__) for loop in loops]
+
+    async def stop(self) -> None:
+        """End the background work. Nobody is said goodbye to: their pages come back to another process (P9)."""
+        self.hub.doubt_everything()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.database.shutdown(wait=True)
+
+    async def _in_database(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        def call() -> Any:
+            close_old_connections()
+            return function(*arguments, **named)
+
+        return await asyncio.get_running_loop().run_in_executor(self.database, call)
+
+    async def _keep_presence(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            arrivals = self.visits.take_arrivals()
+            self.unwritten += self.visits.take_departures()
+            try:
+                if arrivals:
+                    await self._in_database(actions.visits_began, arrivals, process_id=self.process_id)
+                    arrivals = []
+                if self.unwritten:
+                    ended, self.unwritten = self.unwritten, []
+                    try:
+                        await self._in_database(actions.visits_ended, self.visits.departures(ended), process_id=self.process_id)
+                    except BaseException:
+                        self.unwritten = ended + self.unwritten
+                        raise
+            except DatabaseError as error:
+                logger.warning("presence waits for the database: %s", error)
+                self.visits.put_back(arrivals)
+                await asyncio.sleep(1)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            try:
+                await self._in_database(actions.renew_process, self.process_id)
+            except DatabaseError as error:
+                logger.warning("the lease could not be renewed: %s", error)
+            await asyncio.sleep(RENEW_EVERY)
+
+    async def _keep_board(self) -> None:
+        while True:
+            try:
+                accounts = {visit.account_id for visit in self.visits.alive.values()} | self.board.asked
+                if accounts:
+                    self.visits.leases = await self._in_database(self.board.read, accounts)
+                    self.board.compare()
+            except DatabaseError as error:
+                logger.warning("the service states could not be read: %s", error)
+            await self.board.pause()
+
+    async def _keep_operators(self) -> None:
+        waited = 0.0
+        while True:
+            await asyncio.sleep(TICK)
+            waited += TICK
+            if not self.workspaces or (waited < RENEW_EVERY and not self.new_workspaces):
+                continue
+            waited = 0.0
+            heard, self.workspaces, self.new_workspaces = self.workspaces, {}, set()
+            try:
+                void = await self._in_database(workspaces_seen, heard)
+                self.hub.heard([operator_channel(operator_id) for operator_id in void])
+            except DatabaseError as error:
+                logger.warning("signs of life of workspaces were not written: %s", error)
+
+    async def _keep_listening(self) -> None:
+        while True:
+            try:
+                await realtime.listen(self._heard)
+            except (OSError, ConnectionError, realtime.redis.RedisError) as error:
+                logger.warning("hints are not heard, trying again: %s", error)
+            await asyncio.sleep(1)
+            self.hub.doubt_everything()
+
+    def _heard(self, channels: list[str]) -> None:
+        self.hub.heard(channels)
+        if any(channel.startswith("service:") for channel in channels):
+            self.board.hurry()
+
+    # ----- requests -----
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        routes = {
+            "/live/visit/poll": (self._visit_poll, CORS),
+            "/live/visit/beat": (self._visit_beat, CORS),
+            "/live/visit/bye": (self._visit_bye, CORS),
+            "/live/workspace/poll": (self._workspace_poll, []),
+        }
+        handler, headers = routes.get(scope["path"], (None, []))
+        try:
+            if handler is None:
+                raise Refusal(404, "no such address")
+            if scope["method"] != "POST":
+                raise Refusal(405, "use POST")
+            self._check_host(scope)
+            answer = await handler(await _body(receive), receive)
+        except Refusal as refusal:
+            await _respond(send, refusal.status, {"error": refusal.reason}, headers)
+            return
+        except tickets.BadTicket as bad:
+            await _respond(send, 401, {"error": f"ticket: {bad}"}, headers)
+            return
+        await _respond(send, 200 if answer is not None else 204, answer, headers)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    @staticmethod
+    def _check_host(scope: Scope) -> None:
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        domain, _ = split_domain_port(host.lower())
+        if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+            raise Refusal(421, "unknown host")
+
+    def _sign_of_visit(self, body: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        key = (claims["v"], claims["k"])
+        if key not in self.visits.alive:
+            claims = tickets.read(tickets.VISIT, body.get("ticket"))
+        page = body.get("page") if isinstance(body.get("page"), dict) else {}
+        self.visits.sign(
+            actions.Arrival(
+                visitor_id=claims["v"],
+                account_id=claims["a"],
+                key=claims["k"],
+                page_url=_text(page.get("url"), LONGEST_URL),
+                page_title=_text(page.get("title"), LONGEST_TITLE),
+            )
+        )
+        return claims, visitor_channel(claims["v"])
+
+    async def _visit_beat(self, body: dict[str, Any], receive: Receive) -> None:
+        self._sign_of_visit(body)
+
+    async def _visit_bye(self, body: dict[str, Any], receive: Receive) -> None:
+        claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        self.visits.goodbye((claims["v"], claims["k"]))
+
+    async def _visit_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
+        claims, channel = self._sign_of_visit(body)
+        account_id, place = claims["a"], (claims["d"], claims["l"])
+        board_channel = self.board.channel(account_id)
+        tabs = max(1, self.visits.of_visitor[claims["v"]])
+        hold = min(VISIT_POLL, self.visits.lease(account_id) * 0.6) * min(1.0, TABS_AT_FULL_HOLD / tabs)
+        await self.board.know(account_id)
+
+        def news() -> bool:
+            return bool(self.hub.changed([channel], body.get("since"))) or self.board.state(account_id, place) != body.get(
+                "service"
+            )
+
+        await self._hold(news, [channel, board_channel], hold, receive)
+        return {
+            "since": self.hub.position(),
+            "service": self.board.state(account_id, place),
+            "changed": bool(self.hub.changed([channel], body.get("since"))),
+        }
+
+    async def _workspace_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
+        claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
+        operator_id, own = claims["o"], operator_channel(claims["o"])
+        issued_at = datetime.fromtimestamp(claims["t"], UTC)
+        if operator_id not in self.workspaces:
+            self.new_workspaces.add(operator_id)
+        self.workspaces[operator_id] = max(issued_at, self.workspaces.get(operator_id, issued_at))
+        panel = workspace_channel(claims["a"])
+        dialog = dialog_channel(claims["d"]) if claims.get("d") else None
+        channels = [panel, own] + ([dialog] if dialog else [])
+        since = body.get("since")
+        hold = min(WORKSPACE_POLL, max(1.0, claims["lease"] / 3))
+        await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
+        changed = self.hub.changed(channels, since)
+        if own in changed and str(since).startswith(self.hub.epoch):
+            raise Refusal(401, "ticket: signed out or changed")
+        return {"since": self.hub.position(), "panel": panel in changed, "dialog": dialog in changed}
+
+    async def _hold(self, news: Callable[[], bool], channels: list[str], seconds: float, receive: Receive) -> None:
+        """Return when `news` is true, after `seconds`, or when the client has gone."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            while not news() and not gone.done() and (left := until - loop.time()) > 0:
+                waiting = asyncio.ensure_future(self.hub.wait(channels, left))
+                await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not waiting.done():
+                    waiting.cancel()
+        finally:
+            gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _body(receive: Receive) -> dict[str, Any]:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the body did not arrive")
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
+        if not message.get("more_body"):
+            break
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        raise Refusal(400, "the body is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise Refusal(400, "the body is not a JSON object")
+    return parsed
+
+
+def _text(value: object, longest: int) -> str:
+    return value.replace("\x00", "")[:longest] if isinstance(value, str) else ""
+
+
+async def _respond(send: Send, status: int, answer: dict[str, Any] | None, headers: list[tuple[bytes, bytes]]) -> None:
+    body = b"" if answer is None else json.dumps(answer).encode()
+    fields = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *headers]
+    if status != 204:
+        fields.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,70 @@
+"""Who wants to hear of which channel. A channel has a number that grows with every hint; clients send the last they know."""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Collection
+
+MOST_REMEMBERED = 100_000  # channels; a client that asks about older ones is told to look again
+
+
+class Hub:
+    """Long polls (and later streams) of one live process wait here for hints."""
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.counter = 0
+        self.floor = 0
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    def position(self) -> str:
+        """What a client sends back to say «I know everything up to here»."""
+        return f"{self.epoch}.{self.counter}"
+
+    def heard(self, channels: Collection[str]) -> None:
+        """A hint came: wake whoever waits on one of the channels."""
+        self.counter += 1
+        for channel in channels:
+            self._last[channel] = self.counter
+            self._last.move_to_end(channel)
+            for waiter in self._waiting.pop(channel, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+        while len(self._last) > MOST_REMEMBERED:
+            _, self.floor = self._last.popitem(last=False)
+
+    def doubt_everything(self) -> None:
+        """Hints may have been lost: everyone looks again."""
+        self.counter += 1
+        self.floor = self.counter
+        waiting, self._waiting = self._waiting, {}
+        for waiters in waiting.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def changed(self, channels: Collection[str], position: object) -> set[str]:
+        """The channels with a hint after `position`; all of them when the position is not one of ours or too old."""
+        epoch, _, number = str(position).partition(".")
+        if epoch != self.epoch or not number.isdecimal() or int(number) < self.floor:
+            return set(channels)
+        return {channel for channel in channels if self._last.get(channel, 0) > int(number)}
+
+    async def wait(self, channels: Collection[str], seconds: float) -> None:
+        """Return when a hint for one of the channels comes, or after `seconds`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for channel in channels:
+            self._waiting.setdefault(channel, set()).add(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+        except TimeoutError:
+            pass
+        finally:
+            for channel in channels:
+                waiters = self._waiting.get(channel)
+                if waiters is not None:
+                    waiters.discard(waiter)
+                    if not waiters:
+                        del self._waiting[channel]

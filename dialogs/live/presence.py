@@ -1,0 +1,102 @@
+"""Signs of life in memory (P2). Only beginnings and ends of visits become rows, in batches."""
+
+from collections import Counter
+from dataclasses import dataclass
+from time import monotonic
+
+from dialogs.actions.presence import Arrival, Departure
+
+GOODBYE = 2.0  # seconds, fixed (P2 a)
+SETTLING = 0.3  # seconds a due goodbye still waits, so that every page heard of within the 2 s is written first
+DEFAULT_LEASE = 30.0
+OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
+
+Key = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Alive:
+    """One visit this process holds; moments are monotonic seconds."""
+
+    account_id: int
+    last_sign: float
+    goodbye_at: float | None = None
+
+
+class Visits:
+    """The visits one live process holds."""
+
+    def __init__(self, clock=monotonic) -> None:
+        self.clock = clock
+        self.alive: dict[Key, Alive] = {}
+        self.of_visitor: Counter[int] = Counter()
+        self.leaving: dict[Key, float] = {}
+        self.arrivals: dict[Key, Arrival] = {}
+        self.leases: dict[int, float] = {}
+        self.last_look = clock()
+
+    def sign(self, arrival: Arrival) -> None:
+        """The page gave a sign of life; the first one begins the visit, one after a goodbye takes it back."""
+        key = (arrival.visitor_id, arrival.key)
+        visit = self.alive.get(key)
+        if visit is None:
+            self.alive[key] = Alive(arrival.account_id, self.clock())
+            self.of_visitor[arrival.visitor_id] += 1
+            self.arrivals[key] = arrival
+            return
+        visit.last_sign = self.clock()
+        if visit.goodbye_at is not None:
+            visit.goodbye_at = None
+            self.leaving.pop(key, None)
+
+    def goodbye(self, key: Key) -> None:
+        """The page said that it goes (pagehide). One this process does not hold is left to its lease."""
+        visit = self.alive.get(key)
+        if visit is not None and visit.goodbye_at is None:
+            visit.goodbye_at = self.leaving[key] = self.clock()
+
+    def lease(self, account_id: int) -> float:
+        return self.leases.get(account_id, DEFAULT_LEASE)
+
+    def take_arrivals(self) -> list[Arrival]:
+        """Visits not written yet; the caller gives them back with `put_back` when it could not write them."""
+        taken, self.arrivals = self.arrivals, {}
+        return list(taken.values())
+
+    def put_back(self, arrivals: list[Arrival]) -> None:
+        for arrival in arrivals:
+            key = (arrival.visitor_id, arrival.key)
+            if key in self.alive:
+                self.arrivals.setdefault(key, arrival)
+
+    def take_departures(self) -> list[tuple[Key, float]]:
+        """Visits that have ended, each with its monotonic moment; they are forgotten here."""
+        now = self.clock()
+        if now - self.last_look > OUTAGE:
+            for visit in self.alive.values():
+                visit.last_sign = now
+        ended = [(key, said + GOODBYE) for key, said in self.leaving.items() if said + GOODBYE + SETTLING <= now]
+        if int(now) != int(self.last_look):
+            leases = self.leases
+            ended += [
+                (key, visit.last_sign + lease)
+                for key, visit in self.alive.items()
+                if visit.goodbye_at is None and visit.last_sign + (lease := leases.get(visit.account_id, DEFAULT_LEASE)) <= now
+            ]
+        self.last_look = now
+        for key, _ in ended:
+            self._forget(key)
+        return ended
+
+    def _forget(self, key: Key) -> None:
+        del self.alive[key]
+        self.leaving.pop(key, None)
+        self.arrivals.pop(key, None)
+        self.of_visitor[key[0]] -= 1
+        if not self.of_visitor[key[0]]:
+            del self.of_visitor[key[0]]
+
+    def departures(self, ended: list[tuple[Key, float]]) -> list[Departure]:
+        """As rows want them: how long ago, by the clock of this moment."""
+        now = self.clock()
+        return [Departure(visitor_id, key, now - at) for (visitor_id, key), at in ended]

@@ -1,0 +1,77 @@
+"""Which services are online, as the widgets of this process see them; read once a second, and at once after a hint (A4)."""
+
+import asyncio
+
+from dialogs.live.hub import Hub
+from operators.availability import service_states
+from operators.models import Account
+from webim_offline.database_clock import database_now
+
+EVERY = 1.0  # seconds; also how fast an expired operator lease (A2) reaches the widgets
+NOT_SOONER = 0.1
+
+Place = tuple[int | None, int]
+
+
+class Board:
+    """The (department, language) pairs that somebody answers, by account."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.asked: set[int] = set()
+        self._online: dict[int, set[Place]] = {}
+        self._shown: dict[int, set[Place]] = {}
+        self._hurry = asyncio.Event()
+        self._readers: list[asyncio.Future[None]] = []
+
+    @staticmethod
+    def channel(account_id: int) -> str:
+        """Waiting here means: wake me when any place of the account changes. Local to this process."""
+        return f"board:{account_id}"
+
+    def state(self, account_id: int, place: Place) -> str:
+        return "online" if place in self._online.get(account_id, ()) else "offline"
+
+    def read(self, account_ids: set[int]) -> dict[int, float]:
+        """Read all accounts' states (runs in the database thread); returns their visit leases in seconds."""
+        self._online = service_states(account_ids, database_now())
+        return {pk: float(lease) for pk, lease in Account.objects.filter(pk__in=account_ids).values_list("pk", "visit_lease")}
+
+    def compare(self) -> None:
+        """Wake the polls of accounts whose states differ from the last ones."""
+        changed = [pk for pk, places in self._online.items() if places != self._shown.get(pk)]
+        self._shown = dict(self._online)
+        self.asked -= self._online.keys()
+        self._wake_readers()
+        if changed:
+            self.hub.heard([self.channel(pk) for pk in changed])
+
+    def _wake_readers(self) -> None:
+        readers, self._readers = self._readers, []
+        for waiter in readers:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def hurry(self) -> None:
+        """A hint said that somebody's availability changed."""
+        self._hurry.set()
+
+    async def pause(self) -> None:
+        """Wait until it is time to read again."""
+        await asyncio.sleep(NOT_SOONER)
+        try:
+            async with asyncio.timeout(EVERY - NOT_SOONER):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+        self._hurry.clear()
+
+    async def know(self, account_id: int) -> None:
+        """Return once the account's state has been read at least once; at most two seconds."""
+        if account_id in self._online:
+            return
+        self.asked.add(account_id)
+        self.hurry()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers.append(waiter)
+        await asyncio.wait({waiter}, timeout=2)

@@ -1,0 +1,135 @@
+"""The rules of presence (P3 to P6, P10) as pure functions: facts and settings in, steps and the next alarm out.
+
+No Django here. Moments are aware datetimes from the database's clock; a step carries the moment its rule names (Z2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+EMAIL_ONLY_CLOSES_AFTER = timedelta(days=30)  # M10, fixed
+
+
+class Step(StrEnum):
+    """What presence and time can do to a dialog."""
+
+    LEFT_NOTICE = "left_notice"  # P4: the message that the visitor left
+    WENT_OFFLINE = "went_offline"  # P5
+    RETURNED = "returned"  # P6, after a message of P4 or P5
+    CLOSED_BY_TIME = "closed_by_time"  # M10: an email-only dialog, 30 days after its last message
+
+
+ORDER = {step: place for place, step in enumerate(Step)}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What presence knows of one dialog.
+
+    `away_since` is the visitor's `left at` (P3), None while a visit is alive or none ever was; `left_notice_at` and
+    `went_offline_at` say which messages of this absence are written; `is_offline` is the current state.
+    """
+
+    away_since: datetime | None = None
+    left_notice_at: datetime | None = None
+    went_offline_at: datetime | None = None
+    is_offline: bool = False
+    is_open: bool = True
+    closes_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """An account's settings; None switches a step off. `since` is when they were last changed."""
+
+    left_notice: timedelta | None
+    offline: timedelta | None
+    since: datetime | None = None
+
+
+Due = tuple[datetime, Step]
+
+
+def timeouts_of(left_notice_after: int, offline_after: int, since: datetime | None = None) -> Timeouts:
+    """An account's numbers (seconds, 0 = never) as Timeouts."""
+    return Timeouts(
+        left_notice=timedelta(seconds=left_notice_after) if left_notice_after else None,
+        offline=timedelta(seconds=offline_after) if offline_after else None,
+        since=since,
+    )
+
+
+def pending(facts: Facts, timeouts: Timeouts) -> Iterable[Due]:
+    """Every step still ahead if nothing else happens, each with its moment."""
+    if not facts.is_open:
+        return
+    if facts.away_since is not None:
+        if timeouts.left_notice is not None and facts.left_notice_at is None:
+            yield _not_before_the_setting(facts.away_since + timeouts.left_notice, timeouts), Step.LEFT_NOTICE
+        if timeouts.offline is not None and facts.went_offline_at is None:
+            yield _not_before_the_setting(facts.away_since + timeouts.offline, timeouts), Step.WENT_OFFLINE
+    if facts.closes_at is not None:
+        yield facts.closes_at, Step.CLOSED_BY_TIME
+
+
+def _not_before_the_setting(moment: datetime, timeouts: Timeouts) -> datetime:
+    """Z2: a shorter timeout cannot act before it was stored."""
+    return moment if timeouts.since is None else max(moment, timeouts.since)
+
+
+def _first(facts: Facts, timeouts: Timeouts) -> Due | None:
+    return min(pending(facts, timeouts), key=lambda due: (due[0], ORDER[due[1]]), default=None)
+
+
+def wake_at(facts: Facts, timeouts: Timeouts) -> datetime | None:
+    """When to look at this dialog again: never late, None when time alone can do nothing to it."""
+    first = _first(facts, timeouts)
+    return first[0] if first else None
+
+
+def advance(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, list[Due]]:
+    """The facts as they stand at `now`, and the steps that led there, in the order of their moments."""
+    steps: list[Due] = []
+    while (first := _first(facts, timeouts)) and first[0] <= now:
+        facts = _taken(facts, *first)
+        steps.append(first)
+    return facts, steps
+
+
+def _taken(facts: Facts, at: datetime, step: Step) -> Facts:
+    match step:
+        case Step.LEFT_NOTICE:
+            return replace(facts, left_notice_at=at)
+        case Step.WENT_OFFLINE:
+            return replace(facts, went_offline_at=at, is_offline=True)
+        case Step.CLOSED_BY_TIME:
+            return replace(facts, is_open=False, closes_at=None)
+        case _:
+            raise ValueError(f"time alone does not lead to {step}")
+
+
+def left(facts: Facts, at: datetime) -> Facts:
+    """P3: the visitor's last visit ended at `at`. A second word of the same absence changes nothing."""
+    if not facts.is_open or facts.away_since is not None:
+        return facts
+    return replace(facts, away_since=at)
+
+
+def returned(facts: Facts, at: datetime) -> tuple[Facts, list[Due]]:
+    """P6: a visit began at `at`: everything of the absence is undone; a message only answers an earlier one."""
+    if not facts.is_open:
+        return facts, []
+    told = facts.left_notice_at is not None or facts.went_offline_at is not None
+    back = replace(facts, away_since=None, left_notice_at=None, went_offline_at=None, is_offline=False)
+    return back, [(at, Step.RETURNED)] if told else []
+
+
+def start(*, visitor_present: bool, closes_at: datetime | None = None) -> Facts:
+    """P10: the facts of a new dialog. Without any visit it is offline and nothing is due until a first visit."""
+    return Facts(is_offline=not visitor_present, closes_at=closes_at)
+
+
+def postponed(facts: Facts, closes_at: datetime) -> Facts:
+    """M10: a new message moves the closing of an email-only dialog."""
+    return replace(facts, closes_at=closes_at)

@@ -1,0 +1,28 @@
+"""What the clock worker does each second. Every task is safe to run twice at once, or late."""
+
+from celery import shared_task
+
+from dialogs.actions import deadlines, presence
+from dialogs.models import Pulse
+
+
+@shared_task
+def advance_dialogs() -> int:
+    """Ring every alarm that is due (P4, P5); returns how many dialogs were looked at."""
+    done = 0
+    while (count := deadlines.advance_due_dialogs()) == deadlines.BATCH:
+        done += count
+    deadlines.beat(Pulse.SWEEP)
+    return done + count
+
+
+@shared_task
+def end_lost_visits() -> int:
+    """End visits that no live process holds (P2 b, P9); returns how many."""
+    return presence.end_lost_visits()
+
+
+@shared_task
+def apply_setting_changes() -> int:
+    """Make changed timeouts act on visitors who are already gone; returns how many changes were handled."""
+    return deadlines.apply_setting_changes()

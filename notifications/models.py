@@ -1,0 +1,70 @@
+"""The outbox: one row a letter and recipient (M3), with every attempt to deliver it."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from dialogs.models import Dialog
+from operators.models import Account
+
+
+class EmailStatus(models.TextChoices):
+    WAITING = "waiting", _("waiting")
+    SENDING = "sending", _("being sent")
+    SENT = "sent", _("sent")
+    REFUSED = "refused", _("refused for good")
+    GIVEN_UP = "given_up", _("given up")
+    UNKNOWN = "unknown", _("unknown: the server did not say")
+    KEPT = "kept", _("kept here, not sent anywhere")
+
+
+class OutgoingEmail(models.Model):
+    """One letter to one recipient; rendered when made, sent over SMTP outside of any transaction."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", verbose_name=_("account"))
+    dialog = models.ForeignKey(Dialog, models.PROTECT, related_name="letters", verbose_name=_("dialog"))
+    dedupe_key = models.CharField(max_length=120, unique=True, editable=False)
+    recipient = models.EmailField(_("recipient"))
+    subject = models.CharField(_("subject"), max_length=200)
+    text = models.TextField(_("text"))
+    html = models.TextField(_("HTML"))
+    message_id = models.CharField("Message-ID", max_length=120, unique=True)
+    thread_id = models.CharField("In-Reply-To", max_length=120, blank=True)
+
+    status = models.CharField(_("status"), max_length=10, choices=EmailStatus, default=EmailStatus.WAITING)
+    created_at = models.DateTimeField(_("created"))
+    next_try_at = models.DateTimeField(_("next try"), null=True)
+    claimed_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    lost_answers = models.PositiveSmallIntegerField(default=0)  # connections lost after DATA (M3)
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    sent_at = models.DateTimeField(_("accepted by the server"), null=True)
+
+    class Meta:
+        verbose_name = _("outgoing email")
+        verbose_name_plural = _("outgoing emails")
+        ordering = ["-pk"]
+        indexes = [
+            # actions.send_due_letters; a claim that was never answered becomes due again at next_try_at
+            models.Index(fields=["next_try_at"], name="email_due", condition=Q(next_try_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recipient}: {self.subject}"
+
+
+class DeliveryAttempt(models.Model):
+    """One try to hand a letter to the mail server, and what came of it."""
+
+    email = models.ForeignKey(OutgoingEmail, models.CASCADE, related_name="tries", verbose_name=_("outgoing email"))
+    at = models.DateTimeField(_("at"))
+    outcome = models.CharField(_("outcome"), max_length=10, choices=EmailStatus)
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.get_outcome_display()}"

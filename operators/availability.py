@@ -1,0 +1,61 @@
+"""Who counts as online, for whom, and when (A1, A2, S1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Case, Count, F, IntegerField, Value, When, Window
+
+from operators.models import Account, Department, Language, Operator, Status
+
+MOST_CANDIDATES = 20  # kept as evidence with a dialog (S3)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An operator who could have answered: by department and language, whatever the status (S3)."""
+
+    operator_id: int
+    name: str
+    status: str
+    last_seen_at: datetime | None
+
+
+def is_effectively_online(status: str, last_seen_at: datetime | None, *, lease: int, now: datetime) -> bool:
+    """A1 and A2: chosen Online, and the workspace's last sign of life at most `lease` seconds ago."""
+    return status == Status.ONLINE and last_seen_at is not None and now - last_seen_at <= timedelta(seconds=lease)
+
+
+def anyone_online(candidates: Iterable[Candidate], *, lease: int, now: datetime) -> bool:
+    """S1: at least one of the candidates is effectively online."""
+    return any(is_effectively_online(c.status, c.last_seen_at, lease=lease, now=now) for c in candidates)
+
+
+def candidates(account: Account, department: Department | None, language: Language) -> tuple[list[Candidate], int]:
+    """At most 20 candidates, the likeliest to be online first, and how many there are in all. One query."""
+    people = Operator.objects.filter(account=account, is_active=True, languages=language)
+    if department is not None:
+        people = people.filter(departments=department)
+    rows = list(
+        people.annotate(
+            chosen_online=Case(When(status=Status.ONLINE, then=Value(0)), default=Value(1), output_field=IntegerField()),
+            in_all=Window(Count("pk")),
+        )
+        .order_by("chosen_online", F("last_seen_at").desc(nulls_last=True), "pk")
+        .values("pk", "name", "status", "last_seen_at", "in_all")[:MOST_CANDIDATES]
+    )
+    found = [Candidate(row["pk"], row["name"], row["status"], row["last_seen_at"]) for row in rows]
+    return found, rows[0]["in_all"] if rows else 0
+
+
+def service_states(account_ids: Iterable[int], now: datetime) -> dict[int, set[tuple[int | None, int]]]:
+    """For each account the (department id or None, language id) pairs that somebody effectively online answers. One query."""
+    online: dict[int, set[tuple[int | None, int]]] = {account_id: set() for account_id in account_ids}
+    rows = Operator.objects.filter(
+        account__in=list(online), is_active=True, status=Status.ONLINE, last_seen_at__isnull=False, languages__isnull=False
+    ).values_list("account_id", "account__operator_lease", "last_seen_at", "departments", "languages")
+    for account_id, lease, last_seen_at, department_id, language_id in rows:
+        if now - last_seen_at <= timedelta(seconds=lease):
+            online[account_id].add((department_id, language_id))
+            online[account_id].add((None, language_id))
+    return online

@@ -1,0 +1,148 @@
+"""Starting, joining, answering and closing dialogs (S1, S2, M5, M10, Q6, Q9, B1)."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from dialogs.actions.assignment import take
+from dialogs.actions.conversation import Contacts, answer, close_by_operator, close_by_visitor
+from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed
+from dialogs.models import Dialog, EventKind, Message, StartState, State
+from tests import people
+
+
+def test_a_dialog_starts_online_when_a_matching_operator_is_online(account, anna):
+    people.go_online(anna)
+    assert people.start_dialog(account).start_state == StartState.ONLINE
+
+
+def test_a_dialog_starts_offline_when_nobody_matches(account, anna):
+    people.go_online(anna)
+    assert people.start_dialog(account, department="sales").start_state == StartState.OFFLINE
+
+
+def test_a_start_takes_at_most_ten_statements(account, anna, process):
+    visitor = people.make_visitor(account)
+    people.arrive(visitor, process)
+    contacts = Contacts(name="Marina", email="marina@mail.example")
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        people.write(visitor, contacts=contacts, visit_key="page-1")
+    statements = [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT"))]
+    assert len(statements) <= 10, "\n".join(statements)
+
+
+def test_a_repeated_submission_makes_one_dialog_and_one_message(account):
+    visitor = people.make_visitor(account)
+    first = people.write(visitor, key="k1")
+    again = people.write(visitor, key="k1")
+    assert again.repeated
+    assert again.dialog == first.dialog
+    assert Message.objects.count() == Dialog.objects.count() == 1
+
+
+def test_a_second_message_joins_the_open_dialog(account):
+    visitor = people.make_visitor(account)
+    first = people.write(visitor)
+    second = people.write(visitor, "And one more thing")
+    assert second.dialog == first.dialog
+    assert not second.is_new
+    assert [m.text for m in first.dialog.messages.all()] == ["Where is my order?", "And one more thing"]
+
+
+def test_two_operators_cannot_take_the_same_dialog(account, anna, boris):
+    dialog = people.start_dialog(account)
+    take(dialog.pk, anna)
+    with pytest.raises(AlreadyTaken, match="Anna has this dialog"):
+        take(dialog.pk, boris)
+    dialog.refresh_from_db()
+    assert (dialog.operator, dialog.state) == (anna, State.CHATTING)
+    assert dialog.events.filter(kind=EventKind.PICKED_UP).count() == 1
+
+
+def test_an_answer_to_a_dialog_nobody_has_picks_it_up(account, anna):
+    dialog = people.start_dialog(account)
+    answer(dialog.pk, anna, "It is on its way", key="a1")
+    answer(dialog.pk, anna, "It is on its way", key="a1")
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
+    assert dialog.waiting_since is None
+    assert dialog.messages.filter(kind="operator").count() == 1
+
+
+def test_a_message_after_closing_starts_a_new_dialog(account, anna):
+    visitor = people.make_visitor(account)
+    first = people.write(visitor).dialog
+    close_by_visitor(visitor.pk, first.number)
+    second = people.write(visitor)
+    assert second.is_new
+    assert second.dialog.number == first.number + 1
+
+
+def test_a_closed_dialog_takes_no_answer_and_no_second_end(account, anna):
+    visitor = people.make_visitor(account)
+    dialog = people.write(visitor).dialog
+    take(dialog.pk, anna)
+    close_by_operator(dialog.pk, anna)
+    with pytest.raises(DialogClosed):
+        answer(dialog.pk, anna, "Late", key="a1")
+    with pytest.raises(DialogClosed):
+        close_by_visitor(visitor.pk, dialog.number)
+    assert not dialog.messages.filter(text="Late").exists()
+
+
+def test_the_offline_form_must_bring_required_contacts(account):
+    visitor = people.make_visitor(account)
+    with pytest.raises(ContactsMissing) as refusal:
+        people.write(visitor, from_form=True)
+    assert refusal.value.fields == ["email"]
+    assert not Dialog.objects.exists()
+
+
+def test_a_window_that_was_online_a_moment_ago_is_accepted_and_asks_for_contacts(account):
+    written = people.write(people.make_visitor(account), from_form=False)
+    assert written.asks_contacts
+    assert written.dialog.start_state == StartState.OFFLINE
+
+
+class TestSwitchedOff:
+    """Left messages only go by mail (M5, M6, M10)."""
+
+    @pytest.fixture
+    def account(self, account):
+        account.left_messages_email, account.left_messages_in_workspace = "left@north.example", False
+        account.save()
+        return account
+
+    def test_a_left_message_stays_out_of_the_workspace(self, account):
+        dialog = people.start_dialog(account)
+        assert dialog.email_only
+        assert not dialog.in_workspace
+
+    def test_an_online_dialog_is_untouched(self, account, anna):
+        people.go_online(anna)
+        dialog = people.start_dialog(account)
+        assert not dialog.email_only
+        assert dialog.in_workspace
+
+    def test_a_way_to_answer_is_required_even_when_the_form_asks_for_none(self, account):
+        account.contact_email = "off"
+        account.save()
+        with pytest.raises(ContactsMissing):
+            people.write(people.make_visitor(account), from_form=True)
+        assert people.write(people.make_visitor(account), from_form=True, contacts=Contacts(phone="+7 912 555-01-47"))
+
+    def test_writing_again_while_offline_joins(self, account):
+        visitor = people.make_visitor(account, email="m@mail.example")
+        first = people.write(visitor).dialog
+        assert people.write(visitor).dialog == first
+
+    def test_writing_again_while_online_starts_a_linked_dialog(self, account, anna):
+        visitor = people.make_visitor(account, email="m@mail.example")
+        first = people.write(visitor).dialog
+        people.go_online(anna)
+        second = people.write(visitor).dialog
+        assert second.continues == first
+        assert second.start_state == StartState.ONLINE
+        assert not second.email_only

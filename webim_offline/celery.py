@@ -1,0 +1,11 @@
+"""The Celery application: two queues, `clock` and `mail`, never served by the same worker process."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
+
+app = Celery("webim_offline")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,10 @@
+"""All addresses (interfaces.md)."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("operators.urls")),
+    path("", include("dialogs.urls")),
+    path("admin/", admin.site.urls),
+]

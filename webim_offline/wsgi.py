@@ -1,0 +1,9 @@
+"""Django over WSGI: pages, admin and the visitor API."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
+
+application = get_wsgi_application()
