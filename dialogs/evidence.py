@@ -1,0 +1,105 @@
+"""Why a dialog started online or offline, in one sentence of the reader's language, from what was stored then (S3, B3)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import get_language, get_language_info, gettext, ngettext
+
+from dialogs.models import Dialog, StartState
+from operators.availability import is_effectively_online
+from operators.models import Status
+
+MOST_NAMES = 3
+
+
+def start_sentence(dialog: Dialog) -> str:
+    """Say who could have answered when the dialog started, and whether anybody of them was online."""
+    evidence = dialog.evidence
+    if dialog.start_state == StartState.ONLINE:
+        return _online(evidence)
+    return gettext("Started offline: %(reason)s.") % {"reason": _why_offline(evidence)}
+
+
+def language_name(code: str) -> str:
+    """The language's name in the reader's language, as it stands inside a sentence; the code where no name is known."""
+    try:
+        name = str(get_language_info(code)["name_translated"])
+    except KeyError:
+        return code
+    return name if (get_language() or "en").startswith("en") else name.lower()
+
+
+def _online(evidence: Mapping[str, Any]) -> str:
+    at = datetime.fromisoformat(evidence["at"])
+    names = [
+        person["name"]
+        for person in evidence["candidates"]
+        if is_effectively_online(person["status"], _seen(person), lease=evidence["lease"], now=at)
+    ]
+    return ngettext("Started online: %(names)s was online.", "Started online: %(names)s were online.", len(names)) % {
+        "names": _listed(names)
+    }
+
+
+def _why_offline(evidence: Mapping[str, Any]) -> str:
+    count = evidence["in_all"]
+    words = {"department": evidence["department"], "language": language_name(evidence["language"]), "count": count}
+    in_department = evidence["department"] is not None
+    if count == 0:
+        if in_department:
+            return gettext("nobody in %(department)s speaks %(language)s") % words
+        return gettext("no operator speaks %(language)s") % words
+    if count == 1:
+        words["name"] = evidence["candidates"][0]["name"]
+        if in_department:
+            reason = gettext("%(name)s, the only operator of %(department)s who speaks %(language)s, was not online") % words
+        else:
+            reason = gettext("%(name)s, the only operator who speaks %(language)s, was not online") % words
+    elif in_department:
+        reason = (
+            ngettext(
+                "none of the %(count)s operator of %(department)s who speak %(language)s was online",
+                "none of the %(count)s operators of %(department)s who speak %(language)s was online",
+                count,
+            )
+            % words
+        )
+    else:
+        reason = (
+            ngettext(
+                "none of the %(count)s operator who speak %(language)s was online",
+                "none of the %(count)s operators who speak %(language)s was online",
+                count,
+            )
+            % words
+        )
+    return _with_silent(reason, evidence)
+
+
+def _with_silent(reason: str, evidence: Mapping[str, Any]) -> str:
+    """Whoever had chosen Online and was not heard of any more (A2): without this the reason looks wrong to them."""
+    silent = [person["name"] for person in evidence["candidates"] if person["status"] == Status.ONLINE and person["seen"]]
+    if not silent:
+        return reason
+    return gettext("%(reason)s; %(names)s had chosen Online, but the workspace had been silent for more than %(seconds)s s") % {
+        "reason": reason,
+        "names": _listed(silent),
+        "seconds": evidence["lease"],
+    }
+
+
+def _seen(person: Mapping[str, Any]) -> datetime | None:
+    return datetime.fromisoformat(person["seen"]) if person["seen"] else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 1:
+        return "".join(names)
+    if len(names) > MOST_NAMES:
+        rest = len(names) - MOST_NAMES
+        return ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", rest) % {
+            "names": ", ".join(names[:MOST_NAMES]),
+            "count": rest,
+        }
+    return gettext("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
