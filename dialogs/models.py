@@ -200,6 +200,11 @@ class Dialog(models.Model):
         self.closes_at = facts.closes_at
         self.wake_at = next_alarm(facts, timeouts)
 
+    @property
+    def page_is_link(self) -> bool:
+        """A page's address comes from the visitor: only web addresses may become links (M4)."""
+        return self.page_url.startswith(("https://", "http://"))
+
     SETTLED = ("away_since", "left_notice_at", "went_offline_at", "is_offline", "closes_at", "wake_at")
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from dialogs import state
 from dialogs.actions.record import Record
+from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
 from operators.models import Account
 from webim_offline.database_clock import database_now
@@ -121,20 +122,16 @@ def visits_ended(departures: Iterable[Departure], *, process_id: UUID) -> None:
 
 def _end(ends: Mapping[int, tuple[int, datetime]], staying: set[int], visitors: Mapping[int, Visitor], now: datetime) -> None:
     """End visits {visit id: (visitor id, moment)} of locked visitors; `staying` have another visit alive."""
-    moments: dict[datetime, list[int]] = {}
     left: dict[int, datetime] = {}
-    for visit_id, (visitor_id, at) in ends.items():
-        moments.setdefault(at, []).append(visit_id)
+    for visitor_id, at in ends.values():
         if visitor_id not in staying:
             left[visitor_id] = max(at, left.get(visitor_id, at))
-    for at, visit_ids in moments.items():
-        Visit.objects.filter(pk__in=visit_ids).update(ended_at=at, process=None, expires_at=None)
+    rows = [(visit_id, at, None, None) for visit_id, (_, at) in ends.items()]
+    update_rows(Visit, ("ended_at", "process_id", "expires_at"), rows)
     gone = [visitor for visitor in visitors.values() if visitor.pk in left and visitor.is_present]
     if not gone:
         return
-    for visitor in gone:
-        visitor.is_present, visitor.left_at = False, left[visitor.pk]
-    Visitor.objects.bulk_update(gone, ["is_present", "left_at"], batch_size=500)
+    update_rows(Visitor, ("is_present", "left_at"), [(visitor.pk, False, left[visitor.pk]) for visitor in gone])
     record = Record(now)
     dialogs = _lock_open_dialogs(gone)
     changed = []

@@ -1,0 +1,384 @@
+/* The workspace: live panel, one open dialog, keyboard. No dependencies. The server renders every fragment;
+   this script fetches, puts in place what changed, and keeps what the hand or the focus is on. */
+(function () {
+  'use strict';
+  var body = document.body, root = document.documentElement, lang = root.lang;
+  var words = JSON.parse(document.getElementById('words').textContent);
+  function $(s, r) { return (r || document).querySelector(s); }
+  function $$(s, r) { return Array.prototype.slice.call((r || document).querySelectorAll(s)); }
+  var ws = $('.workspace'), list = $('#list');
+  function main() { return $('#dialog'); }
+  function opened() { return main().dataset.number || ''; }
+  function put(e, s) { if (e && e.textContent !== s) e.textContent = s; }
+
+  /* ----- time: the page stores moments, the server's clock says now ----- */
+  var offset = body.dataset.now - Date.now();
+  function now() { return Date.now() + offset; }
+  var days = new Intl.NumberFormat(lang, { style: 'unit', unit: 'day', unitDisplay: 'long' });
+  var hm = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit' });
+  var dated = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  var dayName = new Intl.DateTimeFormat(lang, { weekday: 'long', day: 'numeric', month: 'long' });
+  function length(s) {
+    s = Math.max(0, Math.floor(s));
+    if (s < 3600) return Math.floor(s / 60) + ':' + ('0' + s % 60).slice(-2);
+    var h = Math.floor(s / 3600), m = Math.floor(s % 3600 / 60);
+    if (h < 24) return h + '\u00a0' + words.hour + (m ? ' ' + m + '\u00a0' + words.minute : '');
+    return days.format(Math.floor(h / 24));
+  }
+  function clocks(r) {
+    var today = new Date().toDateString();
+    $$('[data-clock]', r).forEach(function (e) {
+      if (!e.dataset.clock) return;
+      var d = new Date(+e.dataset.clock);
+      put(e, (d.toDateString() === today ? hm : dated).format(d));
+      if (!e.dateTime) e.dateTime = d.toISOString();
+    });
+    $$('[data-day]', r).forEach(function (e) { put(e, dayName.format(new Date(+e.dataset.day))); });
+  }
+  function tick() {
+    var t = now();
+    $$('.wait[data-since]', list).forEach(function (e) {
+      var s = (t - e.dataset.since) / 1000, offline = e.closest('#section-offline');
+      put(e, length(s));
+      e.classList.toggle('wait--warm', !offline && s >= 180 && s < 300);
+      e.classList.toggle('wait--hot', !offline && s >= 300);
+    });
+  }
+  function title() {
+    var waiting = $('#section-waiting .count');
+    document.title = (waiting && waiting.textContent !== '0' ? '(' + waiting.textContent + ') ' : '') + words.workspace;
+  }
+
+  /* ----- one loud card: of the visitors on the site, the one who waits longest ----- */
+  function loudest() {
+    var best = null;
+    $$('#section-waiting .card, #section-mine .card, #section-general .card').forEach(function (c) {
+      var w = $('.wait[data-since]', c);
+      if (w && !c.dataset.away && (!best || +w.dataset.since < +$('.wait', best).dataset.since)) best = c;
+    });
+    $$('.card', list).forEach(function (c) {
+      c.classList.toggle('card--loud', c === best);
+      var w = $('.wait', c); if (w) w.classList.toggle('wait--loud', c === best);
+    });
+  }
+
+  /* ----- talking to the server ----- */
+  function ask(url, form) {
+    var options = { headers: { 'X-Requested-With': 'fetch' }, credentials: 'same-origin', redirect: 'manual' };
+    if (form) { options.method = 'POST'; options.body = form; }
+    return fetch(url, options).then(function (r) {
+      if (r.type === 'opaqueredirect') { location.reload(); throw new Error(words.signedOut); }
+      var clock = r.headers.get('X-Now'); if (clock) offset = clock * 1000 - Date.now();
+      if (r.ok) return r;
+      var json = (r.headers.get('Content-Type') || '').indexOf('json') > 0;
+      return (json ? r.json() : Promise.resolve({})).then(function (j) {
+        var e = new Error(j.error || words.loadFailed); e.status = r.status; throw e;
+      });
+    });
+  }
+  function csrf() { return $('input[name=csrfmiddlewaretoken]').value; }
+
+  /* ----- the panel: the same nodes, changed in place; nothing moves under the hand ----- */
+  var handAt = 0, waiting = null;
+  list.addEventListener('pointermove', function (e) { if (e.pointerType !== 'touch') handAt = Date.now(); });
+  list.addEventListener('pointerleave', function () { handAt = 0; release(); });
+  function handIsOn() { return Date.now() - handAt < 1500; }
+  function release() { if (waiting) { var w = waiting; waiting = null; arrange(w, true); } }
+  setInterval(function () { if (waiting && !handIsOn()) release(); }, 400);
+  list.addEventListener('click', function (e) { if (e.target.closest('.section-held')) { handAt = 0; release(); } });
+
+  function sameAs(a, b) {
+    a.className = b.className.replace(/ ?card--(loud|arrived)/g, '');
+    ['aria-current', 'data-away', 'href'].forEach(function (n) {
+      if (b.hasAttribute(n)) a.setAttribute(n, b.getAttribute(n)); else a.removeAttribute(n);
+    });
+    var before = $$('time', a).map(function (t) { return t.textContent; }), html = b.innerHTML;
+    if (a.dataset.html !== html) {
+      a.innerHTML = html; a.dataset.html = html;
+      $$('time', a).forEach(function (t, i) { if (before[i]) t.textContent = before[i]; });
+    }
+  }
+  function fromHtml(html) { return new DOMParser().parseFromString(html, 'text/html'); }
+  function panel(html) {
+    var fresh = fromHtml(html);
+    $$('.card-list > li', fresh).forEach(function (li) {
+      var old = document.getElementById(li.id);
+      if (old && list.contains(old)) sameAs($('.card', old), $('.card', li));
+    });
+    arrange(fresh, false); done();
+  }
+  function done() { loudest(); tick(); title(); rove(); }
+  function arrange(fresh, now) {
+    var held = !now && handIsOn(), tops = new Map(), changes = 0;
+    if (!held) $$('.card', list).forEach(function (c) { tops.set(c, c.getBoundingClientRect().top); });
+    var active = document.activeElement, all = {};
+    $$('.section', fresh).forEach(function (section) {
+      var mine = document.getElementById(section.id), ul = $('.card-list', mine), wanted = $$('.card-list > li', section);
+      wanted.forEach(function (li) { all[li.id] = true; });
+      var missing = wanted.filter(function (li) { var o = document.getElementById(li.id); return !o || o.parentNode !== ul; }).length;
+      var button = $('.section-held', mine);
+      button.hidden = !(held && missing); put(button, '+' + missing); changes += missing;
+      if (held) return;
+      wanted.forEach(function (li, i) {
+        var node = document.getElementById(li.id), card;
+        if (!node || !list.contains(node)) { node = document.importNode(li, true); $('.card', node).classList.add('card--arrived'); }
+        card = $('.card', node); card.classList.remove('card--gone');
+        if (ul.children[i] !== node) ul.insertBefore(node, ul.children[i] || null);
+      });
+      ul.hidden = !wanted.length;
+      var count = $('.count', mine), other = $('.count', section);
+      put(count, other.textContent); count.className = other.className;
+      ['.section-empty', '.section-more'].forEach(function (s) {
+        var a = $(s, mine), b = $(s, section); put(a, b.textContent.trim()); a.hidden = b.hidden;
+      });
+    });
+    $$('.card-list > li', list).forEach(function (li) {
+      if (all[li.id]) return;
+      changes += 1;
+      if (held) { var c = $('.card', li); c.classList.add('card--gone'); c.title = words.took; } else li.remove();
+    });
+    if (held) { waiting = changes ? fresh : null; return; }
+    if (active && active !== document.activeElement && list.contains(active)) active.focus({ preventScroll: true });
+    var ms = parseFloat(getComputedStyle(root).getPropertyValue('--t-move')) || 0;
+    tops.forEach(function (top, c) {
+      if (!c.isConnected || !ms || !c.animate) return;
+      var d = top - c.getBoundingClientRect().top;
+      if (d) c.animate([{ transform: 'translateY(' + d + 'px)' }, { transform: 'none' }], { duration: ms, easing: 'cubic-bezier(.2,.7,.2,1)' });
+    });
+    if (now) done();
+  }
+  function refreshPanel() { return ask(body.dataset.panel + '?open=' + opened()).then(function (r) { return r.text(); }).then(panel); }
+
+  /* ----- the open dialog ----- */
+  var drafts = {};
+  function reply() { return $('#reply'); }
+  function keepDraft() { if (reply() && opened()) drafts[opened()] = reply().value; }
+  function show(html, focus) {
+    keepDraft();
+    var fresh = fromHtml(html), m = fresh.getElementById('dialog'), v = fresh.getElementById('visitor');
+    var side = ws.dataset.side;
+    main().replaceWith(document.importNode(m, true)); $('#visitor').replaceWith(document.importNode(v, true));
+    ws.dataset.view = opened() ? 'dialog' : 'list'; ws.dataset.side = focus ? '' : side || '';
+    clocks(); ready();
+    if (focus) ($('#take') || reply() || main()).focus({ preventScroll: true });
+    bottom();
+  }
+  function ready() {
+    if (!reply()) return;
+    reply().value = drafts[opened()] || reply().value; grow();
+  }
+  function grow() { var r = reply(); r.style.height = 'auto'; r.style.height = Math.min(r.scrollHeight, innerHeight * .4) + 'px'; }
+  function log() { return $('.log', main()); }
+  function atBottom() { var l = log(); return !l || l.scrollHeight - l.scrollTop - l.clientHeight < 60; }
+  function bottom() { if (log()) log().scrollTop = 1e7; var b = $('.new-below'); if (b) b.remove(); }
+  /* a live update of the dialog that is open: what is typed, focused or scrolled stays */
+  function update(html) {
+    var fresh = fromHtml(html), m = fresh.getElementById('dialog');
+    if (m.dataset.number !== opened()) return;
+    if (m.dataset.mode !== main().dataset.mode || !log()) return show(html, main().contains(document.activeElement));
+    main().dataset.ticket = m.dataset.ticket;
+    var old = $('.dialog-title', main()), follow = atBottom();
+    if (old.innerHTML !== $('.dialog-title', m).innerHTML) old.innerHTML = $('.dialog-title', m).innerHTML;
+    var route = $('#route'), other = $('#route', m); if (route && other && route.innerHTML !== other.innerHTML) route.innerHTML = other.innerHTML;
+    var inner = $('.log-inner', main()), added = 0;
+    $$('.log-inner > [id]', m).forEach(function (node) {
+      if (document.getElementById(node.id)) return;
+      if (node.dataset.key) { var mine = $('[data-pending="' + node.dataset.key + '"]', inner); if (mine) mine.remove(); }
+      inner.insertBefore(document.importNode(node, true), $('[data-pending]', inner)); added += 1;
+    });
+    var v = $('#visitor'), fv = fresh.getElementById('visitor');
+    if (v.dataset.html !== fv.innerHTML && !v.contains(document.activeElement)) { v.dataset.html = fv.innerHTML; v.innerHTML = fv.innerHTML; }
+    clocks();
+    if (added && follow) bottom(); else if (added) below();
+  }
+  function below() {
+    if ($('.new-below')) return;
+    var b = document.createElement('button'); b.type = 'button'; b.className = 'new-below'; b.textContent = words.newBelow;
+    b.onclick = bottom; $('.log-inner', main()).appendChild(b);
+  }
+  function refreshDialog() {
+    var n = opened(); if (!n) return Promise.resolve();
+    return ask('/workspace/' + n + '/fragment/').then(function (r) { return r.text(); }).then(update, function (e) {
+      if (e.status === 404 && opened() === n) location.assign('/workspace/');
+      throw e;
+    });
+  }
+  function mark(number) {
+    $$('.card', list).forEach(function (c) {
+      var own = c.parentNode.id === 'card-' + number;
+      if (own) { c.setAttribute('aria-current', 'true'); c.classList.remove('card--unread'); } else c.removeAttribute('aria-current');
+    });
+    rove();
+  }
+  var opening = 0;
+  function open(number, quiet) {
+    var turn = ++opening;
+    mark(number); keepDraft();
+    return ask('/workspace/' + number + '/fragment/').then(function (r) { return r.text(); }).then(function (html) {
+      if (turn !== opening) return;
+      if (!quiet) history.pushState({ number: number }, '', '/workspace/' + number + '/');
+      show(html, true); rush(); held.abort();
+    }).catch(function (e) { if (e.status === 404) location.assign('/workspace/' + number + '/'); else toast(e.message); });
+  }
+  list.addEventListener('click', function (e) {
+    var c = e.target.closest('.card');
+    if (!c || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+    e.preventDefault(); open(c.parentNode.id.slice(5));
+  });
+  window.addEventListener('popstate', function () {
+    var n = (location.pathname.match(/^\/workspace\/(\d+)\/$/) || [])[1];
+    if (n) open(n, true); else location.reload();
+  });
+
+  /* ----- acting ----- */
+  function toast(text) {
+    var t = document.createElement('div'); t.className = 'toast'; t.textContent = text;
+    $('.toasts').replaceChildren(t); setTimeout(function () { t.remove(); }, 6000);
+  }
+  document.addEventListener('submit', function (e) {
+    var form = e.target, act = form.dataset.act;
+    if (form.id === 'composer') { e.preventDefault(); return send(form); }
+    if (!act) return;
+    e.preventDefault();
+    var n = opened(), button = $('button', form); button.setAttribute('aria-busy', 'true');
+    ask(form.action, new FormData(form)).then(function (r) { return r.text(); }).then(function (html) {
+      if (n !== opened()) return;
+      show(html, true); toast((act === 'take' ? words.isYours : words.closed).replace('%s', n)); rush();
+    }).catch(function (e) {
+      toast(e.message); button.removeAttribute('aria-busy'); refreshDialog().catch(noop); refreshPanel().catch(noop);
+    });
+  });
+  function noop() {}
+  function newKey() {
+    return window.crypto && crypto.randomUUID ? crypto.randomUUID() : Date.now() + '-' + Math.random().toString(36).slice(2);
+  }
+  function send(form) {
+    var text = reply().value.trim(); put($('#reply-error'), '');
+    if (!text) return reply().focus();
+    var data = new FormData(form), key = newKey(); data.set('key', key); data.set('text', text);
+    var m = document.createElement('div'), b = document.createElement('div'), f = document.createElement('div');
+    m.className = 'message message--mine'; m.dataset.pending = key; b.className = 'bubble'; b.textContent = text;
+    f.className = 'message-foot'; m.append(b, f); $('.log-inner', main()).appendChild(m);
+    reply().value = ''; drafts[opened()] = ''; grow(); bottom();
+    attempt(form.action, data, m, f, opened());
+  }
+  function attempt(url, data, m, f, n) {
+    m.classList.remove('message--failed'); f.textContent = words.sending;
+    ask(url, data).then(function (r) { return r.text(); }).then(function (html) {
+      if (n === opened()) update(html);
+      m.remove(); rush();
+    }).catch(function (e) {
+      m.classList.add('message--failed'); f.textContent = words.notSent + ' ' + (e.status ? e.message : '') + ' ';
+      var again = document.createElement('button'); again.type = 'button'; again.textContent = words.again;
+      again.onclick = function () { attempt(url, data, m, f, n); }; f.appendChild(again);
+      if (e.status === 409) refreshDialog().catch(noop);
+    });
+  }
+  document.addEventListener('input', function (e) { if (e.target.id === 'reply') grow(); });
+
+  var status = $('#status'), chosen = status.value;
+  function shape() {
+    var v = status.value;
+    status.previousElementSibling.className = 'presence' + (v === 'online' ? '' : v === 'offline' || v === 'invisible' ? ' presence--off' : ' presence--break');
+  }
+  status.addEventListener('change', function () {
+    var data = new FormData(); data.set('status', status.value); data.set('csrfmiddlewaretoken', csrf()); shape();
+    ask(status.form.action, data).then(function () { chosen = status.value; }, function (e) {
+      status.value = chosen; shape(); toast(words.statusFailed + ' ' + (e.status ? e.message : ''));
+    });
+  });
+  shape();
+
+  /* ----- live: hints by long poll, then re-reading; a slow round heals what was lost ----- */
+  var since = '', due = { panel: false, dialog: false }, reading = false, readAt = 0, lost = $('#lost');
+  function rush() { due.panel = due.dialog = true; read(); }
+  function read() {
+    if (reading) return;
+    var wait = readAt + 1000 - Date.now();
+    if (wait > 0) { reading = true; setTimeout(function () { reading = false; read(); }, wait); return; }
+    if (!due.panel && !due.dialog) return;
+    var what = due; due = { panel: false, dialog: false }; reading = true; readAt = Date.now();
+    Promise.all([what.panel ? refreshPanel() : 0, what.dialog ? refreshDialog() : 0]).then(function () { connected(true); }, function () {
+      due.panel = due.panel || what.panel; due.dialog = due.dialog || what.dialog;
+    }).then(function () { reading = false; if (due.panel || due.dialog) setTimeout(read, 1000); });
+  }
+  function connected(yes) { lost.hidden = yes; ws.classList.toggle('is-stale', !yes); }
+  var failures = 0, held = null;
+  function poll() {
+    var mine = held = new AbortController();
+    fetch(body.dataset.poll, { signal: mine.signal, method: 'POST', credentials: 'omit', body: JSON.stringify({ ticket: main().dataset.ticket, since: since }) }).then(function (r) {
+      if (r.status === 401) return freshTicket().then(function () { since = ''; });
+      if (!r.ok) throw new Error(r.status);
+      return r.json().then(function (hint) {
+        since = hint.since; failures = 0; connected(true);
+        due.panel = due.panel || hint.panel; due.dialog = due.dialog || hint.dialog; read();
+        return age() > 40000 ? freshTicket() : 0;
+      });
+    }).then(poll, function () {
+      if (mine.signal.aborted) return poll();
+      failures += 1; if (failures > 1) connected(false);
+      setTimeout(poll, Math.min(15000, 500 * Math.pow(2, failures)) * (.5 + Math.random()));
+    });
+  }
+  var ticketAt = Date.now(), ticketOf = main();
+  function age() { if (ticketOf !== main()) { ticketOf = main(); ticketAt = Date.now(); } return Date.now() - ticketAt; }
+  function freshTicket() {
+    var n = opened();
+    return ask(body.dataset.ticket + '?open=' + n).then(function (r) { return r.json(); }).then(function (j) {
+      if (n === opened()) { main().dataset.ticket = j.ticket; ticketAt = Date.now(); ticketOf = main(); }
+    });
+  }
+  setInterval(rush, 30000);
+  document.addEventListener('visibilitychange', function () { if (!document.hidden) rush(); });
+
+  /* ----- list: one Tab stop, arrows or j/k; keys by place, so they are the same under ЙЦУКЕН ----- */
+  function cards() { return $$('.card', list); }
+  function rove(to) {
+    var all = cards(), stop = to || all.find(function (c) { return c === document.activeElement; }) ||
+      all.find(function (c) { return c.hasAttribute('aria-current'); }) || all[0];
+    all.forEach(function (c) { c.tabIndex = c === stop ? 0 : -1; });
+  }
+  function focusCard(c) { if (c) { rove(c); c.focus(); c.scrollIntoView({ block: 'nearest' }); } }
+  function step(d) {
+    var all = cards(), i = all.indexOf(document.activeElement);
+    if (i < 0) i = all.findIndex(function (c) { return c.hasAttribute('aria-current'); });
+    if (i < 0 && d > 0) return focusCard(all[0]);
+    focusCard(all[Math.max(0, Math.min(all.length - 1, i + d))]);
+  }
+  list.addEventListener('focusin', function (e) { if (e.target.classList.contains('card')) rove(e.target); });
+  function side(on) { ws.dataset.side = on ? 'open' : ''; var b = $(on ? '#side-close' : '#side-open'); if (b) b.focus(); }
+  var keys = $('#keys'), single = $('#single-keys');
+  try { single.checked = localStorage.getItem('single-keys') !== 'off'; } catch (e) { /* storage is blocked: keys stay on */ }
+  single.onchange = function () { try { localStorage.setItem('single-keys', single.checked ? 'on' : 'off'); } catch (e) { /* as above */ } };
+  $('#keys-open').onclick = function () { keys.showModal(); };
+  document.addEventListener('click', function (e) {
+    if (e.target.closest('#keys-close')) keys.close();
+    else if (e.target.closest('#side-open')) side(true);
+    else if (e.target.closest('#side-close')) side(false);
+    else if (e.target.closest('#to-list')) { e.preventDefault(); ws.dataset.view = 'list'; history.pushState({}, '', '/workspace/'); focusCard($('.card[aria-current]', list)); }
+    var menu = $('.menu[open]'); if (menu && !menu.contains(e.target)) menu.open = false;
+  });
+  document.addEventListener('keydown', function (e) {
+    var typing = /INPUT|TEXTAREA|SELECT/.test(e.target.tagName), inList = list.contains(e.target), menu = $('.menu[open]');
+    if ((e.ctrlKey || e.metaKey) && e.code === 'Enter' && e.target.id === 'reply') { e.preventDefault(); return send(e.target.form); }
+    if (e.code === 'Escape' && menu) { menu.open = false; return $('summary', menu).focus(); }
+    if (e.code === 'Escape' && ws.dataset.side === 'open') return side(false);
+    if (e.code === 'Escape' && e.target.id === 'reply') return focusCard($('.card[aria-current]', list) || cards()[0]);
+    if (e.ctrlKey || e.metaKey || e.altKey || typing || keys.open) return;
+    if (inList && (e.code === 'ArrowDown' || e.code === 'ArrowUp')) { e.preventDefault(); return step(e.code === 'ArrowDown' ? 1 : -1); }
+    if (inList && (e.code === 'Home' || e.code === 'End')) { e.preventDefault(); var a = cards(); return focusCard(a[e.code === 'Home' ? 0 : a.length - 1]); }
+    if (!single.checked) return;
+    if (e.key === '?' || (e.shiftKey && e.code === 'Slash')) { e.preventDefault(); return keys.showModal(); }
+    if (e.shiftKey) return;
+    var run = {
+      KeyJ: function () { step(1); }, KeyK: function () { step(-1); },
+      KeyN: function () { var c = $('.card--loud') || $('.card .wait[data-since]', list); if (c) { c = c.closest('.card'); focusCard(c); open(c.parentNode.id.slice(5)); } },
+      KeyT: function () { if ($('#take')) $('#take').click(); },
+      KeyR: function () { if (reply()) reply().focus(); },
+      KeyE: function () { if ($('#close')) $('#close').click(); }
+    }[e.code];
+    if (run) { e.preventDefault(); run(); }
+  });
+
+  clocks(); ready(); bottom(); done(); setInterval(tick, 1000); poll();
+})();

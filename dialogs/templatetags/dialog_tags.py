@@ -1,0 +1,55 @@
+"""How pages and letters say a visitor, a language, a system message and a moment."""
+
+from datetime import datetime
+
+from django import template
+from django.utils.translation import get_language_info
+from django.utils.translation import gettext as _
+
+from dialogs import system_messages
+from dialogs.models import Dialog, Message, Visitor
+
+register = template.Library()
+
+
+@register.filter
+def visitor_name(visitor: Visitor) -> str:
+    """Q4: a visitor without a name is «Посетитель» / "Visitor"."""
+    return visitor.name or _("Visitor")
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Up to two capital letters for an avatar."""
+    return "".join(word[0] for word in name.split()[:2]).upper()
+
+
+@register.filter
+def language_name(code: str) -> str:
+    """The language's name in the reader's language; the code itself when it is not known."""
+    try:
+        return str(get_language_info(code)["name_translated"]).capitalize()
+    except KeyError:
+        return code
+
+
+@register.filter
+def ms(moment: datetime | None) -> str:
+    """Milliseconds since 1970, for the page's timers."""
+    return str(int(moment.timestamp() * 1000)) if moment else ""
+
+
+@register.filter
+def system_text(message: Message) -> str:
+    """The words of a system message (P4 to P6)."""
+    return system_messages.text_of(message.code, message.params)
+
+
+@register.filter
+def presence_text(dialog: Dialog) -> str:
+    """P3: the current state in the header of the open dialog."""
+    if dialog.is_offline:
+        return _("Visitor offline")
+    if dialog.away_since is not None:
+        return _("Visitor left the site")
+    return _("Visitor on the site")

@@ -1,0 +1,236 @@
+"""Visits, absences and returns in the database (P1 to P6, P9, P10)."""
+
+from datetime import timedelta
+
+import pytest
+
+from dialogs.actions import deadlines, presence
+from dialogs.actions.conversation import close_by_visitor
+from dialogs.models import Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
+from operators.actions import change_settings
+from tests import people
+from webim_offline.database_clock import database_now
+
+
+@pytest.fixture
+def visitor(account, process):
+    """A visitor with one page open."""
+    visitor = people.make_visitor(account, name="Marina")
+    people.arrive(visitor, process)
+    visitor.refresh_from_db()
+    return visitor
+
+
+@pytest.fixture
+def dialog(visitor):
+    return people.start_dialog(visitor.account, visitor=visitor)
+
+
+def codes(dialog):
+    return list(dialog.messages.filter(kind="system").values_list("code", flat=True))
+
+
+def fresh(row):
+    row.refresh_from_db()
+    return row
+
+
+def sweep():
+    while deadlines.advance_due_dialogs():
+        pass
+
+
+def let_pass(seconds):
+    """Move everything stored about absences into the past, as if `seconds` had passed."""
+    ago = timedelta(seconds=seconds)
+    for row in Dialog.objects.all():
+        for name in ("away_since", "wake_at", "left_notice_at", "went_offline_at"):
+            if getattr(row, name):
+                setattr(row, name, getattr(row, name) - ago)
+        row.save()
+    for account in {d.account for d in Dialog.objects.all()}:
+        account.timeouts_changed_at -= ago
+        account.save()
+
+
+def test_the_card_is_labelled_the_moment_the_last_visit_ends(dialog, visitor, process):
+    people.depart(visitor, process, ago=2)
+    assert fresh(dialog).away_since == fresh(visitor).left_at
+    assert not dialog.is_offline
+    assert codes(dialog) == []
+
+
+def test_another_tab_keeps_the_visitor_on_the_site(dialog, visitor, process):
+    people.arrive(visitor, process, "page-2")
+    people.depart(visitor, process, "page-1")
+    assert fresh(dialog).away_since is None
+    people.depart(visitor, process, "page-2")
+    assert fresh(dialog).away_since is not None
+
+
+def test_a_next_page_heard_of_in_time_leaves_no_trace(dialog, visitor, process):
+    before = fresh(dialog).revision
+    people.arrive(visitor, process, "page-2")
+    people.depart(visitor, process, "page-1", ago=0)
+    assert fresh(dialog).revision == before
+
+
+def test_the_whole_absence_and_the_return(dialog, visitor, process):
+    people.depart(visitor, process)
+    let_pass(121)
+    sweep()
+    assert codes(dialog) == ["left"]
+    let_pass(1200)
+    sweep()
+    assert codes(dialog) == ["left", "went_offline"]
+    assert fresh(dialog).is_offline
+    sweep()
+    people.arrive(visitor, process, "page-2")
+    fresh(dialog)
+    assert codes(dialog) == ["left", "went_offline", "returned"]
+    assert (dialog.away_since, dialog.is_offline, dialog.wake_at) == (None, False, None)
+
+
+def test_a_late_sweep_stamps_the_moments_of_the_rules(dialog, visitor, process):
+    people.depart(visitor, process)
+    let_pass(7200)
+    away_since = fresh(dialog).away_since
+    sweep()
+    moments = dict(dialog.events.filter(kind__in=["left_notice", "went_offline"]).values_list("kind", "at"))
+    assert moments == {
+        "left_notice": away_since + timedelta(seconds=120),
+        "went_offline": away_since + timedelta(seconds=1200),
+    }
+
+
+def test_every_open_dialog_follows_its_visitor_whatever_its_start_state(account, anna, visitor, process):
+    people.go_online(anna)
+    dialog = people.start_dialog(account, visitor=visitor)
+    assert dialog.start_state == "online"
+    people.depart(visitor, process)
+    let_pass(1300)
+    sweep()
+    assert fresh(dialog).is_offline
+    assert dialog.start_state == "online"
+
+
+def test_a_dialog_without_a_visit_is_offline_until_a_first_one(account, process):
+    visitor = people.make_visitor(account)
+    dialog = people.start_dialog(account, visitor=visitor)
+    assert dialog.is_offline
+    assert dialog.wake_at is None
+    people.arrive(visitor, process)
+    assert not fresh(dialog).is_offline
+    assert codes(dialog) == []
+
+
+def test_a_message_is_a_sign_of_life_of_its_page(account):
+    visitor = people.make_visitor(account)
+    dialog = people.start_dialog(account, visitor=visitor, visit_key="page-9")
+    assert not dialog.is_offline
+    visit = Visit.objects.get()
+    assert visit.process is None
+    assert visit.expires_at - visit.began_at == timedelta(seconds=account.visit_lease)
+
+
+def test_a_visit_no_process_holds_ends_with_its_lease(account, visitor):
+    other = people.make_visitor(account)
+    dialog = people.start_dialog(account, visitor=other, visit_key="page-9")
+    presence.end_lost_visits()
+    lapsed = database_now() - timedelta(seconds=1)
+    Visit.objects.filter(visitor=other).update(expires_at=lapsed)
+    assert presence.end_lost_visits() == 1
+    assert fresh(dialog).away_since == lapsed
+    assert fresh(visitor).is_present
+
+
+def test_visits_of_a_dead_process_end_after_its_lease_unless_heard_of_elsewhere(account, visitor, dialog, process):
+    staying = people.make_visitor(account)
+    people.arrive(staying, process)
+    presence.end_lost_visits()
+    dead_at = database_now() - timedelta(seconds=1)
+    LiveProcess.objects.filter(pk=process.pk).update(expires_at=dead_at, renewed_at=dead_at - timedelta(seconds=30))
+    people.arrive(staying, people.make_process())
+    presence.end_lost_visits()
+    presence.end_lost_visits()
+    assert fresh(dialog).away_since == dead_at
+    assert fresh(staying).is_present
+    assert not LiveProcess.objects.filter(pk=process.pk).exists()
+
+
+def test_an_outage_is_not_shown_as_people_leaving(visitor, dialog, process):
+    presence.end_lost_visits()
+    silence = timedelta(minutes=10)
+    now = database_now()
+    Pulse.objects.filter(name=Pulse.LEASES).update(at=now - silence)
+    LiveProcess.objects.filter(pk=process.pk).update(renewed_at=now - silence, expires_at=now - silence + timedelta(seconds=29))
+    presence.end_lost_visits()
+    assert fresh(visitor).is_present
+    assert fresh(dialog).away_since is None
+    assert LiveProcess.objects.get().expires_at >= now + timedelta(seconds=29)
+
+
+def test_a_departure_told_by_a_process_that_lost_the_visit_is_ignored(dialog, visitor, process):
+    people.arrive(visitor, people.make_process())
+    people.depart(visitor, process)
+    assert fresh(visitor).is_present
+    assert fresh(dialog).away_since is None
+
+
+def test_closed_dialogs_are_left_alone(account, anna, dialog, visitor, process):
+    close_by_visitor(visitor.pk, dialog.number)
+    people.depart(visitor, process)
+    assert fresh(dialog).away_since is None
+    assert fresh(dialog).wake_at is None
+
+
+def test_a_shorter_timeout_acts_on_visitors_already_gone(account, dialog, visitor, process):
+    people.depart(visitor, process)
+    let_pass(600)
+    account.refresh_from_db()
+    change_settings(account, {"offline_after": 300}, actor=None)
+    deadlines.apply_setting_changes()
+    sweep()
+    fresh(dialog)
+    account.refresh_from_db()
+    assert dialog.is_offline
+    assert dialog.went_offline_at == account.timeouts_changed_at
+
+
+def test_one_poisoned_row_does_not_stop_the_clock(account, monkeypatch, process, caplog):
+    visitors = [people.make_visitor(account) for _ in range(3)]
+    for visitor in visitors:
+        people.arrive(visitor, process)
+    dialogs = [people.start_dialog(account, visitor=v) for v in visitors]
+    for visitor in visitors:
+        people.depart(visitor, process)
+    let_pass(121)
+    real = deadlines.state.advance
+    bad = fresh(dialogs[1]).facts
+
+    def failing(facts, timeouts, now):
+        if facts == bad:
+            raise ZeroDivisionError
+        return real(facts, timeouts, now)
+
+    monkeypatch.setattr(deadlines.state, "advance", failing)
+    sweep()
+    assert [codes(d) for d in dialogs] == [["left"], [], ["left"]]
+    assert fresh(dialogs[1]).wake_at > database_now() + timedelta(minutes=59)
+
+
+def test_presence_is_history_at_once_and_waits_for_nobody(dialog, visitor, process):
+    people.depart(visitor, process)
+    assert not dialog.events.filter(kind=EventKind.VISITOR_LEFT, handled_at=None).exists()
+    assert dialog.events.filter(kind=EventKind.STARTED, handled_at=None).exists()
+
+
+def test_a_thousand_arrivals_and_departures_take_a_constant_number_of_statements(account, process, django_assert_max_num_queries):
+    visitors = [people.make_visitor(account) for _ in range(200)]
+    arrivals = [presence.Arrival(v.pk, account.pk, "p") for v in visitors]
+    with django_assert_max_num_queries(8):
+        presence.visits_began(arrivals, process_id=process.pk)
+    assert Visitor.objects.filter(is_present=True).count() == 200
+    with django_assert_max_num_queries(10):
+        presence.visits_ended([presence.Departure(v.pk, "p", i / 100) for i, v in enumerate(visitors)], process_id=process.pk)
+    assert not Visitor.objects.filter(is_present=True).exists()
