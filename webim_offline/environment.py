@@ -2,16 +2,24 @@
 
 import ipaddress
 import os
+import re
 import secrets
+import zoneinfo
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
+
+
+class Refused(SystemExit):
+    """The environment makes no sense. Uncaught, it ends any process with its one line on stderr and exit code 1."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +46,14 @@ def flag(name: str, default: bool = False) -> bool:
         return True
     if value in FALSE:
         return False
-    raise ImproperlyConfigured(f"{name}={value!r}: write 1 or 0.")
+    raise Refused(f"{name}={value!r}: write 1 or 0.")
 
 
 def port(name: str, default: int) -> int:
     """A TCP port, 1 to 65535."""
     value = text(name, str(default))
     if not value.isdecimal() or not 1 <= int(value) <= 65535:
-        raise ImproperlyConfigured(f"{name}={value!r}: write a port number from 1 to 65535.")
+        raise Refused(f"{name}={value!r}: write a port number from 1 to 65535.")
     return int(value)
 
 
@@ -61,7 +69,7 @@ def networks(name: str, default: str = "") -> list[ipaddress.IPv4Network | ipadd
         try:
             found.append(ipaddress.ip_network(word, strict=False))
         except ValueError:
-            raise ImproperlyConfigured(f"{name}: {word!r} is neither an IP address nor a network.") from None
+            raise Refused(f"{name}: {word!r} is neither an IP address nor a network.") from None
     return found
 
 
@@ -72,17 +80,19 @@ def database(url: str, embedded_file: Path) -> dict:
     scheme = url.split(":", 1)[0]
     problem = "write postgres://user:password@host:5432/name or sqlite:////path/to/file."
     if scheme not in {"postgres", "postgresql", "sqlite"} or "://" not in url:
-        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {problem}")
+        raise Refused(f"DATABASE_URL cannot be read: {problem}")
     try:
         config = dict(environ.Env.db_url_config(url))
         _ = urlsplit(url).port
     except (ValueError, ImproperlyConfigured):
-        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {problem}") from None
+        raise Refused(f"DATABASE_URL cannot be read: {problem}") from None
     if not config.get("NAME"):
-        raise ImproperlyConfigured(f"DATABASE_URL names no database: {problem}")
+        raise Refused(f"DATABASE_URL names no database: {problem}")
     if scheme == "sqlite":
         return sqlite(Path(config["NAME"]))
-    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    # a database host that swallows packets must not hold a process for libpq's two minutes
+    options = {"connect_timeout": 5} | config.get("OPTIONS", {})
+    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
 def sqlite(path: Path) -> dict:
@@ -108,13 +118,13 @@ def mail_server(url: str) -> MailServer | None:
         parts = urlsplit(url)
         given_port = parts.port
     except ValueError:
-        raise ImproperlyConfigured(problem) from None
+        raise Refused(problem) from None
     query = parse_qs(parts.query, keep_blank_values=True)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"} or set(query) - {"starttls"}:
-        raise ImproperlyConfigured(problem)
+        raise Refused(problem)
     starttls = query.get("starttls", ["0"])[0].lower()
     if starttls not in TRUE | FALSE or (given_port is not None and not 1 <= given_port <= 65535):
-        raise ImproperlyConfigured(problem)
+        raise Refused(problem)
     return MailServer(
         host=parts.hostname,
         port=given_port or (465 if parts.scheme == "smtps" else 25),
@@ -135,8 +145,9 @@ def redis_url(name: str) -> str:
         _ = parts.port
     except ValueError:
         parts = None
-    if parts is None or parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        raise ImproperlyConfigured(f"{name} cannot be read: write redis://host:6379/0.")
+    good = parts is not None and parts.scheme in {"redis", "rediss"} and parts.hostname
+    if parts is None or not good or not re.fullmatch(r"/?[0-9]*", parts.path):
+        raise Refused(f"{name} cannot be read: write redis://host:6379/0.")
     return url
 
 
@@ -149,7 +160,7 @@ def public_url(default: str) -> str:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ImproperlyConfigured(f"PUBLIC_URL={url!r} cannot be read: write https://chat.example.com.")
+        raise Refused(f"PUBLIC_URL={url!r} cannot be read: write https://chat.example.com.")
     return url.rstrip("/")
 
 
@@ -163,17 +174,52 @@ def default_sender(url: str) -> str:
     return "noreply@localhost"
 
 
+def sender(name: str, default: str) -> str:
+    """An address letters come from: noreply@example.com or Example <noreply@example.com>."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        validate_email(parseaddr(value)[1] if value.isprintable() else "")
+    except ValidationError:
+        raise Refused(f"{name}={value!r} is not an e-mail address.") from None
+    return value
+
+
+def time_zone(name: str, default: str = "UTC") -> str:
+    """A name from the time zone database, such as Europe/Moscow."""
+    value = text(name, default)
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise Refused(f"{name}={value!r} is no time zone: write UTC or Europe/Moscow.") from None
+    return value
+
+
 def secret(name: str, *, embedded: bool, folder: Path) -> str:
     """A secret from the environment; the embedded mode makes its own once and keeps it in `folder`."""
     if value := text(name):
         return value
     if not embedded:
-        raise ImproperlyConfigured(f"{name} is not set: a production start needs a long random one.")
+        raise Refused(f"{name} is not set: a production start needs a long random one.")
     path = folder / name.lower()
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _create_once(path, secrets.token_urlsafe(48))
+        return path.read_text().strip()
+    except OSError as error:
+        raise Refused(f"{folder} cannot be used: {error.strerror}.") from None
+
+
+def _create_once(path: Path, content: str) -> None:
+    """Several processes may start at once: the first one's content stays, and nobody reads half of it."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(content)
+    try:
+        os.link(draft, path)
     except FileExistsError:
         pass
-    return path.read_text().strip()
+    finally:
+        draft.unlink()

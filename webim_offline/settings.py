@@ -4,7 +4,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from webim_offline import environment as env
@@ -23,14 +22,14 @@ PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
 
 DEBUG = env.flag("DEBUG")
 if DEBUG and not EMBEDDED:
-    raise ImproperlyConfigured("DEBUG is on: a production start (DATABASE_URL is set) refuses it.")
+    raise env.Refused("DEBUG is on: a production start (DATABASE_URL is set) refuses it.")
 SECRET_KEY = env.secret("SECRET_KEY", embedded=EMBEDDED, folder=VAR_DIR)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({"127.0.0.1", "localhost", "[::1]", HOST, PUBLIC_HOST})
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.0/8,::1")
 
 MAIL_SERVER = env.mail_server(env.text("EMAIL_URL"))
-EMAIL_FROM = env.text("EMAIL_FROM", env.default_sender(PUBLIC_URL))
+EMAIL_FROM = env.sender("EMAIL_FROM", env.default_sender(PUBLIC_URL))
 
 INSTALLED_APPS = [
     "operators",
@@ -87,6 +86,7 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 AUTH_USER_MODEL = "operators.Operator"
+AUTHENTICATION_BACKENDS = ["operators.backends.OperatorBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -100,7 +100,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
 LOCALE_PATHS = [BASE_DIR / "webim_offline" / "locale"]
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE")
 USE_TZ = True
 
 STATIC_URL = "/static/"
@@ -130,22 +130,21 @@ BROKER_DIR = VAR_DIR / "broker"
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
 else:
-    CELERY_BROKER_URL = "filesystem://"
-    for _folder in ("queue", "control"):
-        (BROKER_DIR / _folder).mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_URL = "folder://"  # webim_offline.broker
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(BROKER_DIR / "queue"),
-        "data_folder_out": str(BROKER_DIR / "queue"),
-        "control_folder": str(BROKER_DIR / "control"),
+        "data_folder_in": str(BROKER_DIR),
+        "data_folder_out": str(BROKER_DIR),
         "polling_interval": 0.1,
     }
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are no results, so none to clean up
 CELERY_TASK_DEFAULT_QUEUE = "clock"
 CELERY_TASK_ROUTES = {"notifications.tasks.send_letters": {"queue": "mail"}}
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "dialogs.beat:PulseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": 1.0, "options": {"expire_seconds": 3, "queue": queue}}

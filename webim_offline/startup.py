@@ -1,0 +1,98 @@
+"""What stands before any process of the service starts; each refusal is one line (interfaces.md, "Commands")."""
+
+import fcntl
+import ipaddress
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import IO
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402 - the models below need Django set up
+from django.core.management import call_command  # noqa: E402
+from django.db import DatabaseError, connection  # noqa: E402
+
+from operators.demo import LOGINS, demo_password, demo_passwords_stand  # noqa: E402
+from operators.models import Account  # noqa: E402
+from webim_offline import catalogues  # noqa: E402
+from webim_offline.environment import Refused  # noqa: E402
+
+
+def prepare() -> IO[str]:
+    """Bring port, files and database in order, and refuse what must not run. Keep the returned file open: it is our claim."""
+    addresses = _addresses()
+    claim = _claim(settings.VAR_DIR)
+    for family, address in addresses:
+        _try_port(family, address)
+    catalogues.compile_changed()
+    # ticks of an earlier run are stale: whatever they meant is a row that is still due
+    shutil.rmtree(settings.BROKER_DIR, ignore_errors=True)
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        if settings.EMBEDDED and not Account.objects.exists():
+            call_command("load_demo", verbosity=0, stdout=open(os.devnull, "w"))  # noqa: SIM115
+        refuse_demo_passwords()
+        if not all(ipaddress.ip_address(address[0]).is_loopback for _, address in addresses) and demo_passwords_stand():
+            raise Refused(
+                f"HOST={settings.HOST}: the demo logins still have their demo passwords, known to everyone. "
+                "Change them first, or stay on 127.0.0.1."
+            )
+    except DatabaseError as error:
+        raise Refused(f"The database cannot be used: {' '.join(str(error).split())}") from None
+    finally:
+        connection.close()
+    return claim
+
+
+def refuse_demo_passwords() -> None:
+    """A production start (DATABASE_URL is set) while somebody could sign in with a demo password."""
+    if not settings.EMBEDDED and demo_passwords_stand():
+        raise Refused("The demo logins in this database still have their demo passwords: a production start refuses that.")
+
+
+def greeting() -> str:
+    """Where everything is, and the demo logins while they work."""
+    url = settings.PUBLIC_URL
+    pages = {"workspace": "/workspace/", "admin": "/admin/", "demo site": "/demo/"}
+    lines = ["The service is healthy.", *(f"  {name:<10} {url}{path}" for name, path in pages.items())]
+    if demo_passwords_stand():
+        lines += ["Demo logins:", *(f"  {login:<10} {demo_password(login)}" for login in LOGINS)]
+    connection.close()
+    return "\n".join(lines)
+
+
+def _addresses() -> list[tuple[int, tuple]]:
+    try:
+        found = socket.getaddrinfo(settings.HOST, settings.PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise Refused(f"HOST={settings.HOST!r} is no address of this machine: {error.strerror}.") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _claim(folder: Path) -> IO[str]:
+    """One supervisor a folder: two would share the embedded database's broker and hints."""
+    try:
+        (folder / "static").mkdir(parents=True, exist_ok=True)
+        claim = (folder / "supervisor.lock").open("w")
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written: {error.strerror}.") from None
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Refused(f"The service is running on {folder} already.") from None
+    return claim
+
+
+def _try_port(family: int, address: tuple) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+        except OSError as error:
+            raise Refused(f"{settings.HOST}:{settings.PORT} cannot be used: {error.strerror}.") from None
