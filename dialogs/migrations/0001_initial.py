@@ -226,6 +226,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='dialog',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'chatting'), _negated=True), ('operator__isnull', False), _connector='OR'), name='chatting_has_an_operator'),
+        ),
+        migrations.AddConstraint(
+            model_name='dialog',
             constraint=models.UniqueConstraint(fields=('account', 'number'), name='dialog_number_once'),
         ),
         migrations.AddConstraint(

@@ -1,0 +1,323 @@
+"""The live app without a network: memory, hub, tickets, and requests as ASGI messages (P2, A4, X5)."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from dialogs.actions.presence import Arrival
+from dialogs.live import tickets
+from dialogs.live.app import LiveApp
+from dialogs.live.hub import Hub
+from dialogs.live.presence import Visits
+from dialogs.models import Visit, Visitor
+from operators.actions import sign_out
+from tests import people
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+class TestVisits:
+    @pytest.fixture
+    def clock(self):
+        return Clock()
+
+    @pytest.fixture
+    def visits(self, clock):
+        return Visits(clock)
+
+    @staticmethod
+    def page(key="p1", visitor=1):
+        return Arrival(visitor_id=visitor, account_id=7, key=key)
+
+    @staticmethod
+    def run(visits, clock, seconds, sign=None):
+        ended = []
+        for _ in range(round(seconds * 5)):
+            clock.seconds += 0.2
+            if sign:
+                visits.sign(sign)
+            ended += visits.take_departures()
+        return ended
+
+    def test_only_the_first_sign_is_written(self, visits):
+        visits.sign(self.page())
+        visits.sign(self.page())
+        assert visits.take_arrivals() == [self.page()]
+        assert visits.take_arrivals() == []
+
+    def test_a_goodbye_ends_the_visit_two_seconds_later(self, visits, clock):
+        visits.sign(self.page())
+        said = clock.seconds
+        visits.goodbye((1, "p1"))
+        assert self.run(visits, clock, 1.8) == []
+        ((key, at),) = self.run(visits, clock, 1)
+        assert (key, at) == ((1, "p1"), said + 2)
+
+    def test_a_page_from_the_page_cache_takes_its_goodbye_back(self, visits, clock):
+        visits.sign(self.page())
+        visits.goodbye((1, "p1"))
+        self.run(visits, clock, 1)
+        visits.sign(self.page())
+        assert self.run(visits, clock, 5) == []
+
+    def test_without_a_sign_the_lease_ends_it(self, visits, clock):
+        visits.sign(self.page())
+        last = clock.seconds
+        ((key, at),) = self.run(visits, clock, 32)
+        assert (key, at) == ((1, "p1"), last + 30)
+        assert not visits.alive
+        assert not visits.of_visitor
+
+    def test_signs_keep_it_alive_and_the_accounts_own_lease_counts(self, visits, clock):
+        visits.sign(self.page())
+        assert self.run(visits, clock, 100, sign=self.page()) == []
+        visits.leases = {7: 5.0}
+        assert len(self.run(visits, clock, 7)) == 1
+
+    def test_a_process_that_stood_still_loses_nobody(self, visits, clock):
+        visits.sign(self.page())
+        self.run(visits, clock, 1)
+        clock.seconds += 600
+        assert visits.take_departures() == []
+        assert self.run(visits, clock, 29) == []
+        assert len(self.run(visits, clock, 3)) == 1
+
+    def test_a_goodbye_for_a_visit_held_elsewhere_is_left_to_its_lease(self, visits, clock):
+        visits.goodbye((1, "elsewhere"))
+        assert self.run(visits, clock, 5) == []
+
+    def test_arrivals_that_could_not_be_written_come_back(self, visits):
+        visits.sign(self.page())
+        taken = visits.take_arrivals()
+        visits.put_back(taken)
+        assert visits.take_arrivals() == taken
+
+
+class TestHub:
+    def test_a_hint_is_news_only_after_the_known_position(self):
+        hub = Hub()
+        before = hub.position()
+        hub.heard(["a"])
+        assert hub.changed(["a", "b"], before) == {"a"}
+        assert hub.changed(["a"], hub.position()) == set()
+
+    @pytest.mark.parametrize("odd", ["", None, "x.1", "1", 5, "abcd.-1", "abcd.x"])
+    def test_an_unknown_position_means_look_again(self, odd):
+        assert Hub().changed(["a"], odd) == {"a"}
+
+    def test_forgotten_channels_mean_look_again(self, monkeypatch):
+        monkeypatch.setattr("dialogs.live.hub.MOST_REMEMBERED", 2)
+        hub = Hub()
+        old = hub.position()
+        for channel in "abc":
+            hub.heard([channel])
+        assert hub.changed(["z"], old) == {"z"}
+
+    def test_waiting_ends_with_a_hint_or_with_time_and_leaves_nothing(self):
+        async def story():
+            hub = Hub()
+            waiting = asyncio.create_task(hub.wait(["a", "b"], 5))
+            await asyncio.sleep(0)
+            hub.heard(["b"])
+            await asyncio.wait_for(waiting, 1)
+            await hub.wait(["a"], 0.01)
+            return hub._waiting
+
+        assert asyncio.run(story()) == {}
+
+
+class TestTickets:
+    def test_a_ticket_says_what_was_put_in(self):
+        assert tickets.read(tickets.VISIT, tickets.issue(tickets.VISIT, {"v": 3}))["v"] == 3
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [lambda t: t[:-1] + ("A" if t[-1] != "A" else "B"), lambda t: "x" + t, lambda t: "", lambda t: t * 100, lambda t: None],
+    )
+    def test_a_spoiled_ticket_is_refused(self, spoil):
+        with pytest.raises(tickets.BadTicket):
+            tickets.read(tickets.VISIT, spoil(tickets.issue(tickets.VISIT, {"v": 3})))
+
+    def test_a_ticket_serves_one_purpose(self):
+        with pytest.raises(tickets.BadTicket, match="another purpose"):
+            tickets.read(tickets.WORKSPACE, tickets.issue(tickets.VISIT, {"v": 3}))
+
+    def test_a_ticket_has_sixty_seconds_to_begin(self, monkeypatch):
+        ticket = tickets.issue(tickets.VISIT, {"v": 3})
+        then = time.time() + 61
+        monkeypatch.setattr(tickets.time, "time", lambda: then)
+        with pytest.raises(tickets.BadTicket, match="expired"):
+            tickets.read(tickets.VISIT, ticket)
+        assert tickets.read(tickets.VISIT, ticket, max_age=None)["v"] == 3
+
+
+async def post(app, path, body, *, method="POST", host="127.0.0.1"):
+    """One request; (status, answer, headers)."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
+    sent = []
+    messages = [{"type": "http.request", "body": raw, "more_body": False}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    answer = sent[1]["body"]
+    return sent[0]["status"], json.loads(answer) if answer else None, dict(sent[0]["headers"])
+
+
+@pytest.mark.django_db(transaction=True)
+class TestApp:
+    @pytest.fixture
+    def visitor(self, account):
+        return people.make_visitor(account)
+
+    @staticmethod
+    def ticket(visitor, key="page-1", department=None):
+        language = visitor.account.languages.first()
+        claims = {"a": visitor.account_id, "v": visitor.pk, "k": key, "d": department, "l": language.pk}
+        return tickets.issue(tickets.VISIT, claims)
+
+    @staticmethod
+    def live(story):
+        """Run a story with a started live app."""
+
+        async def run():
+            app = LiveApp()
+            await app.start()
+            try:
+                return await story(app)
+            finally:
+                await app.stop()
+
+        return asyncio.run(run())
+
+    def test_a_beat_begins_a_visit_and_a_goodbye_ends_it(self, visitor):
+        ticket = self.ticket(visitor)
+
+        async def story(app):
+            page = {"url": "https://shop.example/tea", "title": "Tea\x00"}
+            status, _, headers = await post(app, "/live/visit/beat", {"ticket": ticket, "page": page})
+            assert status == 204
+            assert headers[b"access-control-allow-origin"] == b"*"
+            await asyncio.sleep(0.7)
+            begun = await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
+            await post(app, "/live/visit/bye", {"ticket": ticket})
+            await asyncio.sleep(1.5)
+            early = await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
+            await asyncio.sleep(1.6)
+            return begun, early
+
+        assert self.live(story) == (True, True)
+        visitor.refresh_from_db()
+        visit = Visit.objects.get()
+        assert not visitor.is_present
+        assert visitor.left_at == visit.ended_at
+        assert (visit.page_url, visit.page_title) == ("https://shop.example/tea", "Tea")
+
+    def test_a_poll_learns_at_once_that_the_service_went_online(self, account, visitor, anna):
+        ticket = self.ticket(visitor)
+
+        async def story(app):
+            _, first, _ = await post(app, "/live/visit/poll", {"ticket": ticket, "since": "", "service": "offline"})
+            body = {"ticket": ticket, "since": first["since"], "service": first["service"]}
+            poll = asyncio.create_task(post(app, "/live/visit/poll", body))
+            await asyncio.sleep(0.5)
+            assert not poll.done()
+            await asyncio.to_thread(people.go_online, anna)
+            began = time.monotonic()
+            _, second, _ = await asyncio.wait_for(poll, 3)
+            return first["service"], second["service"], time.monotonic() - began
+
+        before, after, seconds = self.live(story)
+        assert (before, after) == ("offline", "online")
+        assert seconds < 2
+
+    def test_a_poll_wakes_for_its_own_visitor_only(self, account, visitor):
+        stranger = people.make_visitor(account)
+        tickets_of = [self.ticket(visitor), self.ticket(stranger)]
+
+        async def story(app):
+            polls = []
+            for ticket in tickets_of:
+                _, first, _ = await post(app, "/live/visit/poll", {"ticket": ticket, "since": "", "service": "offline"})
+                body = {"ticket": ticket, "since": first["since"], "service": "offline"}
+                polls.append(asyncio.create_task(post(app, "/live/visit/poll", body)))
+            await asyncio.sleep(0.3)
+            app._heard([f"visitor:{visitor.pk}"])
+            _, answer, _ = await asyncio.wait_for(polls[0], 2)
+            await asyncio.sleep(0.2)
+            woken = polls[1].done()
+            polls[1].cancel()
+            return answer["changed"], woken
+
+        assert self.live(story) == (True, False)
+
+    def test_hints_of_committed_actions_reach_the_hub(self, account, visitor):
+        async def story(app):
+            await asyncio.sleep(0.5)
+            position = app.hub.position()
+            await asyncio.to_thread(people.write, visitor)
+            for _ in range(40):
+                await asyncio.sleep(0.05)
+                if app.hub.changed([f"workspace:{account.pk}"], position):
+                    return True
+            return False
+
+        assert self.live(story)
+
+    def test_a_workspace_poll_is_a_sign_of_life_until_the_operator_signs_out(self, account, anna):
+        ticket = tickets.issue(tickets.WORKSPACE, {"o": anna.pk, "a": account.pk, "d": None, "lease": 60})
+
+        async def story(app):
+            status, first, headers = await post(app, "/live/workspace/poll", {"ticket": ticket, "since": ""})
+            assert (status, first["panel"]) == (200, True)
+            assert b"access-control-allow-origin" not in headers
+            await asyncio.sleep(0.6)
+            await asyncio.to_thread(anna.refresh_from_db)
+            seen = anna.last_seen_at
+            await asyncio.to_thread(sign_out, anna)
+            status, _, _ = await asyncio.wait_for(post(app, "/live/workspace/poll", {"ticket": ticket, "since": first["since"]}), 3)
+            await asyncio.sleep(0.5)
+            return seen, status
+
+        seen, status = self.live(story)
+        anna.refresh_from_db()
+        assert seen is not None
+        assert status == 401
+        assert anna.last_seen_at is None
+
+    @pytest.mark.parametrize(
+        ("path", "body", "options", "status"),
+        [
+            ("/live/nothing", {}, {}, 404),
+            ("/live/visit/poll", {}, {"method": "GET"}, 405),
+            ("/live/visit/poll", {}, {"host": "evil.example"}, 421),
+            ("/live/visit/poll", b"not json", {}, 400),
+            ("/live/visit/poll", b"[1]", {}, 400),
+            ("/live/visit/poll", b"{" + b" " * 9000 + b"}", {}, 413),
+            ("/live/visit/poll", {"ticket": "forged.ticket"}, {}, 401),
+            ("/live/visit/beat", {"ticket": 5}, {}, 401),
+            ("/live/visit/bye", {}, {}, 401),
+            ("/live/workspace/poll", {"ticket": "é"}, {}, 401),
+        ],
+    )
+    def test_bad_requests_are_refused_with_a_reason(self, path, body, options, status):
+        answer = asyncio.run(post(LiveApp(), path, body, **options))
+        assert answer[0] == status
+        assert answer[1]["error"]
