@@ -271,7 +271,14 @@ class EventKind(models.TextChoices):
 
 # the kinds that wait for `notifications`; presence is history at once, or thousands of absences a second would queue there
 AWAITED_KINDS = frozenset(
-    {EventKind.STARTED, EventKind.VISITOR_WROTE, EventKind.PICKED_UP, EventKind.CLOSED_BY_VISITOR, EventKind.CLOSED_BY_OPERATOR}
+    {
+        EventKind.STARTED,
+        EventKind.VISITOR_WROTE,
+        EventKind.CONTACTS_LEFT,
+        EventKind.PICKED_UP,
+        EventKind.CLOSED_BY_VISITOR,
+        EventKind.CLOSED_BY_OPERATOR,
+    }
 )
 
 

@@ -1,0 +1,238 @@
+"""What a letter about a left message says, and how it becomes a mail (M2, M4, X6). Reads rows, writes none."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.encoding import punycode
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dialogs.evidence import language_name, start_sentence
+from dialogs.models import Dialog, Message
+from notifications.models import EmailStatus, LetterKind, OutgoingEmail
+
+LETTER_LANGUAGES = ("en", "ru")
+LONGEST_SUBJECT = 120
+LONGEST_NAME = 60
+MOST_MESSAGES = 200  # in one letter (X3); the rest stand in the dialog
+POLICY = SMTP.clone(cte_type="7bit")  # no server has to know 8BITMIME
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a letter tells its recipient: everything for a first letter, only what is new for a reply."""
+
+    kind: LetterKind
+    messages: Sequence[Message]
+    left_out: int = 0
+    contacts: Mapping[str, str] = field(default_factory=dict)
+    who: str = ""  # who picked the dialog up
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A rendered letter, the same for every recipient to whom the same is new."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def letter_language(first_language: str) -> str:
+    """A letter speaks the account's first language where we speak it, else English."""
+    return first_language if first_language in LETTER_LANGUAGES else "en"
+
+
+def contacts_of(dialog: Dialog) -> dict[str, str]:
+    """What the visitor told about themselves, by field; own fields by their label, which no field name can hide."""
+    visitor = dialog.visitor
+    told = {"name": visitor.name, "email": visitor.email, "phone": visitor.phone}
+    told |= {f"own: {label}": str(value) for label, value in visitor.own_fields.items()}
+    return {key: value for key, value in told.items() if value}
+
+
+def compose(dialog: Dialog, news: News, *, language: str, subject: str = "") -> Letter:
+    """Render a letter; `subject` is the thread's, for a reply: mail programs keep together what is named alike."""
+    with translation.override(language):
+        zone = ZoneInfo(dialog.account.time_zone)
+        name = _one_line(dialog.visitor.name, LONGEST_NAME) or _("Visitor")
+        context = {
+            "language": language,
+            "account": dialog.account.name,
+            "number": dialog.number,
+            "name": name,
+            "is_first": news.kind == LetterKind.FIRST,
+            "heading": _heading(news, name),
+            "messages": _paragraphs(news.messages, zone, dialog.created_at),
+            "left_out": _left_out(news.left_out),
+            "contacts": [(_label(key), _one_line(value, 500)) for key, value in news.contacts.items()],
+            "pick_up": _pick_up(news.who),
+            "link": f"{settings.PUBLIC_URL}/workspace/{dialog.number}/" if dialog.in_workspace else "",
+            "facts": _facts(dialog, zone) if news.kind == LetterKind.FIRST else [],
+            "evidence": start_sentence(dialog) if news.kind == LetterKind.FIRST else "",
+            "footer": _footer(dialog),
+        }
+        own_subject = _("Left message #%(number)s: %(name)s") % {"number": dialog.number, "name": name}
+        return Letter(
+            subject=subject or _one_line(own_subject, LONGEST_SUBJECT),
+            text=_as_text(context),
+            html=render_to_string("notifications/letter.html", context),
+        )
+
+
+def _heading(news: News, name: str) -> str:
+    if news.kind == LetterKind.FIRST:
+        return name
+    if news.messages:
+        return _("New message from %(name)s") % {"name": name}
+    return _("Contacts of %(name)s") % {"name": name} if news.contacts else name
+
+
+def _paragraphs(messages: Sequence[Message], zone: ZoneInfo, started: datetime) -> list[tuple[str, str]]:
+    first_day = started.astimezone(zone).date()
+    found = []
+    for message in messages:
+        at = message.at.astimezone(zone)
+        found.append((date_format(at, "H:i" if at.date() == first_day else "j E, H:i"), _clean(message.text)))
+    return found
+
+
+def _left_out(count: int) -> str:
+    if not count:
+        return ""
+    return ngettext("%(count)s earlier message is left out.", "%(count)s earlier messages are left out.", count) % {"count": count}
+
+
+def _pick_up(who: str) -> str:
+    if not who:
+        return ""
+    return _("%(who)s has taken this dialog and answers. No further letters about it will come.") % {"who": _one_line(who, 120)}
+
+
+def _label(key: str) -> str:
+    known = {"name": _("Name"), "email": _("Email"), "phone": _("Phone")}
+    return known.get(key) or _one_line(key.removeprefix("own: "), LONGEST_NAME)
+
+
+def _facts(dialog: Dialog, zone: ZoneInfo) -> list[tuple[str, str]]:
+    at = dialog.created_at.astimezone(zone)
+    facts = [
+        (_("Received"), f"{date_format(at, 'j E Y, H:i')} ({dialog.account.time_zone}, {_offset(at)})"),
+        (_("Department"), dialog.department.name if dialog.department else _("none chosen")),
+        (_("Language"), language_name(dialog.language.code)),
+        (_("Page"), _one_line(dialog.page_title, 200)),
+        (_("Page address"), _one_line(dialog.page_url, 1000)),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _offset(at: datetime) -> str:
+    shift = at.strftime("%z")
+    hours = f"{shift[0]}{int(shift[1:3])}"
+    return f"UTC{hours}" if shift[3:5] == "00" else f"UTC{hours}:{shift[3:5]}"
+
+
+def _as_text(context: Mapping[str, Any]) -> str:
+    number, heading = context["number"], context["heading"]
+    blocks = [f"#{number} {heading}"]
+    if context["left_out"]:
+        blocks.append(str(context["left_out"]))
+    blocks += [f"{at}\n{text}" for at, text in context["messages"]]
+    if context["pick_up"]:
+        blocks.append(str(context["pick_up"]))
+    if context["link"]:
+        blocks.append(f"{_('Open the dialog')}: {context['link']}")
+    if lines := [f"{label}: {value}" for label, value in (*context["contacts"], *context["facts"])]:
+        blocks.append("\n".join(lines))
+    if context["evidence"]:
+        blocks.append(str(context["evidence"]))
+    if context["is_first"]:
+        blocks.append("-- \n" + "\n".join(context["footer"]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _footer(dialog: Dialog) -> list[str]:
+    lines = [] if dialog.in_workspace else [_("This message only goes by mail: it is not in the workspace.")]
+    return [*lines, _("This address is entered under “For left messages” of %(account)s.") % {"account": dialog.account.name}]
+
+
+def _clean(text: str) -> str:
+    """The text without what is no text: control characters, except line breaks and tabs."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(char for char in lines if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"})
+
+
+def _one_line(text: str, longest: int) -> str:
+    """The text as one line of a header (M4): no line break of any kind, nothing invisible that turns or hides what follows."""
+    words = " ".join(text.split())
+    kept = "".join(char for char in words if char == "\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"})
+    return kept if len(kept) <= longest else kept[: longest - 1].rstrip() + "…"
+
+
+def undelivered_sentence(reason: str, language: str, detail: str = "") -> str:
+    """Why a letter reached nobody (M7), as the end of a sentence, in the letter's language. `reason` is its last status."""
+    with translation.override(language):
+        sentences = {
+            "no_address": _("no address is entered under “For left messages”"),
+            EmailStatus.KEPT: _("no mail server is configured"),
+            EmailStatus.REFUSED: _("the mail server refused it for good (%(detail)s)"),
+            EmailStatus.GIVEN_UP: _("the mail server did not take it for 24 hours (%(detail)s)"),
+            EmailStatus.UNKNOWN: _("the mail server did not say whether it accepted it (%(detail)s)"),
+        }
+        return sentences[reason] % {"detail": _one_line(detail, 200)}
+
+
+def mail_domain() -> str:
+    """The name we give ourselves: the host of PUBLIC_URL, or of EMAIL_FROM where that one is an address of numbers."""
+    sender = parseaddr(settings.EMAIL_FROM)[1].rpartition("@")[2]
+    for host in (settings.PUBLIC_HOST, sender):
+        try:
+            name = punycode(host)
+        except UnicodeError:
+            continue
+        if HOST_NAME.fullmatch(name) and not re.fullmatch(r"[\d.]+", name):
+            return name
+    return "localhost"
+
+
+def envelope_sender() -> str:
+    """The address of EMAIL_FROM alone."""
+    return on_the_wire(parseaddr(settings.EMAIL_FROM)[1])
+
+
+def on_the_wire(address: str) -> str:
+    """The address as a mail server takes it: a domain with letters of its own alphabet in its plain form."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local}@{punycode(domain)}"
+
+
+def as_bytes(email: OutgoingEmail) -> bytes:
+    """The letter as it goes over the wire, the same at every try. Recipients and ids are ours; visitors' words are only text."""
+    sender_name = parseaddr(settings.EMAIL_FROM)[0] or email.account.name
+    mail = EmailMessage(policy=POLICY)
+    mail["From"] = Address(_one_line(sender_name, 120), addr_spec=envelope_sender())
+    mail["To"] = Address(addr_spec=on_the_wire(email.recipient))
+    mail["Subject"] = _one_line(email.subject, 200)
+    mail["Date"] = format_datetime(email.created_at)
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(email.text)
+    mail.add_alternative(email.html, subtype="html")
+    # written here: the library would fold a long id into an encoded word, which no mail program takes for an id
+    ids = [f"Message-ID: {email.message_id}"]
+    if email.thread:
+        ids += [f"In-Reply-To: {email.thread[-1]}", "References: " + "\r\n ".join(email.thread)]
+    return "\r\n".join(ids).encode("ascii") + b"\r\n" + mail.as_bytes()
