@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Subquery
 
 from dialogs import state, system_messages
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NotYours
@@ -22,7 +22,6 @@ from dialogs.models import (
     MessageKind,
     StartState,
     State,
-    Visit,
     Visitor,
 )
 from operators.actions import lock_account_shared
@@ -93,12 +92,7 @@ def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> 
 
 def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
     account = lock_account_shared(account_id)
-    alive = Visit.objects.filter(visitor=OuterRef("pk"), ended_at=None)
-    visitor = (
-        Visitor.objects.annotate(has_visit=Exists(alive))
-        .select_for_update(no_key=True, of=("self",))
-        .get(pk=visitor_id, account=account)
-    )
+    visitor = Visitor.objects.select_for_update(no_key=True).get(pk=visitor_id, account=account)
     open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
     current = next((dialog for dialog in open_dialogs if not dialog.email_only), None)
     waiting_by_mail = next((dialog for dialog in open_dialogs if dialog.email_only), None)
@@ -158,7 +152,7 @@ def _start(
         raise ContactsMissing(missing)
 
     record = Record(now)
-    is_present = visitor.is_present and visitor.has_visit
+    is_present = visitor.is_present
     if not is_present and submission.visit_key:
         # a message is a sign of life of its page (P2)
         arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
@@ -195,7 +189,7 @@ def _start(
 def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
     now = database_now()
     record = Record(now)
-    if submission.visit_key and not (visitor.is_present and visitor.has_visit):
+    if submission.visit_key and not visitor.is_present:
         arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
         for returned in begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None):
             if returned.pk == dialog.pk:
@@ -337,9 +331,11 @@ def pick_up(dialog: Dialog, operator: Operator, record: Record) -> None:
 
 
 def lock_dialog(dialog_id: int) -> Dialog:
-    """The dialog's row under its lock, with its operator. Raises Dialog.DoesNotExist."""
-    rows = Dialog.objects.select_related("operator").select_for_update(no_key=True, of=("self",))
-    return rows.get(pk=dialog_id)
+    """The dialog's row under its lock. Raises Dialog.DoesNotExist.
+
+    Nothing may be joined here: a row that waited for its lock is read anew, what is joined to it is not.
+    """
+    return Dialog.objects.select_for_update(no_key=True).get(pk=dialog_id)
 
 
 @transaction.atomic

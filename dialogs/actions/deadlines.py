@@ -61,7 +61,8 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
 
 def beat(name: str) -> None:
     """Note that a part of the service has just run (/healthz)."""
-    Pulse.objects.update_or_create(name=name, defaults={"at": database_now()})
+    row = Pulse(name=name, at=database_now())
+    Pulse.objects.bulk_create([row], update_conflicts=True, unique_fields=["name"], update_fields=["at"])
 
 
 @transaction.atomic

@@ -171,7 +171,7 @@ async def post(app, path, body, *, method="POST", host="127.0.0.1"):
     async def receive():
         if messages:
             return messages.pop()
-        await asyncio.Event().wait()
+        return await asyncio.Event().wait()
 
     async def send(message):
         sent.append(message)
