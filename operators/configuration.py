@@ -22,7 +22,9 @@ MOST = {Department: 500, Language: 50, ContactField: 20}  # of each kind in one 
 
 def is_mentioned(row: models.Model) -> bool:
     """A5: does any other row name this one? Looks at one row of each kind at most, whatever their number."""
-    for relation in row._meta.related_objects:
+    for relation in row._meta.get_fields(include_hidden=True):
+        if not relation.auto_created or relation.concrete or relation.related_model._meta.auto_created:
+            continue  # its own columns and memberships
         if relation.related_model._base_manager.filter(**{relation.field.name: row.pk}).exists():
             return True
     return False

@@ -1,1 +1,14 @@
-urlpatterns: list = []
+from django.urls import URLPattern, URLResolver, path
+
+from operators import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("accounts/login/", views.Login.as_view(), name="login"),
+    path("accounts/logout/", views.log_out, name="logout"),
+    path("accounts/language/", views.set_language, name="set-language"),
+    # before the admin's own: one login, and a logout that ends availability
+    path("admin/login/", views.to_login),
+    path("admin/logout/", views.log_out),
+    path("admin/password_change/", views.change_own_password),
+]

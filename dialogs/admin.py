@@ -1,0 +1,232 @@
+"""Visitors and dialogs in the admin: to look at, not to edit (X1, X2)."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dialogs.actions.conversation import bring_into_workspace
+from dialogs.actions.errors import Refused
+from dialogs.evidence import start_sentence
+from dialogs.models import Delivery, Dialog, DialogEvent, Message, MessageKind, StartState, Visitor
+from dialogs.system_messages import text_of
+from operators.admin import OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
+
+LARGEST_NUMBER = 2**63 - 1
+
+
+class MessageInline(ReadOnlyInline):
+    model = Message
+    verbose_name_plural = gettext_lazy("Messages (the latest 200)")
+    empty_text = gettext_lazy("No messages.")
+    most = 200
+    newest_first = False
+    fields = readonly_fields = ("at", "who", "words")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+        return super().get_queryset(request).select_related("author", "visitor")
+
+    @admin.display(description=gettext_lazy("who"))
+    def who(self, message: Message) -> str:
+        if message.kind == MessageKind.OPERATOR:
+            return whom(message.author, reader=self.reader)
+        return str(message.visitor) if message.kind == MessageKind.VISITOR else str(message.get_kind_display())
+
+    @admin.display(description=gettext_lazy("text"))
+    def words(self, message: Message) -> str:
+        return text_of(message.code, message.params) if message.kind == MessageKind.SYSTEM else message.text
+
+
+class EventInline(ReadOnlyInline):
+    model = DialogEvent
+    verbose_name_plural = gettext_lazy("Events (the latest 200)")
+    most = 200
+    newest_first = False
+    fields = readonly_fields = ("at", "kind", "who", "why")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+        return super().get_queryset(request).select_related("actor")
+
+    @admin.display(description=gettext_lazy("who"))
+    def who(self, event: DialogEvent) -> str:
+        return whom(event.actor, reader=self.reader)
+
+    @admin.display(description=gettext_lazy("why"))
+    def why(self, event: DialogEvent) -> str:
+        return str(event.data.get("why", ""))
+
+
+class DeliveryInline(ReadOnlyInline):
+    """The delivery ledger (B2)."""
+
+    model = Delivery
+    verbose_name_plural = gettext_lazy("Deliveries (the latest 100)")
+    empty_text = gettext_lazy("Nothing was to be delivered.")
+    newest_first = False
+    fields = readonly_fields = ("queued_at", "recipient", "status", "detail", "updated_at")
+
+
+class OwnDialogInline(ReadOnlyInline):
+    """A visitor's dialogs."""
+
+    model = Dialog
+    verbose_name_plural = gettext_lazy("Dialogs (the latest 50)")
+    most = 50
+    fields = readonly_fields = ("link", "created_at", "start_state", "state")
+
+    @admin.display(description=gettext_lazy("number"))
+    def link(self, dialog: Dialog) -> SafeString:
+        return format_html('<a href="{}">#{}</a>', reverse("admin:dialogs_dialog_change", args=[dialog.pk]), dialog.number)
+
+
+class NumberOrVisitor(ReadOnlyAdmin):
+    """A search that looks for whole words where a table may hold millions of rows."""
+
+    def visitors_called(self, term: str, prefix: str = "") -> models.Q:
+        return (
+            models.Q(**{f"{prefix}email__iexact": term})
+            | models.Q(**{f"{prefix}phone": term})
+            | models.Q(**{f"{prefix}name__icontains": term})
+        )
+
+
+@admin.register(Dialog)
+class DialogAdmin(NumberOrVisitor):
+    list_display = ("numbered", "visitor", "start_state", "current_state", "state", "email_only", "operator", "created_at")
+    list_display_links = ("numbered",)
+    list_select_related = ("visitor", "operator", "account")
+    list_filter = (
+        "start_state",
+        "state",
+        "email_only",
+        ("department", OwnRelatedFilter),
+        ("language", OwnRelatedFilter),
+    )
+    date_hierarchy = "created_at"
+    search_fields = ("number", "visitor__name", "visitor__email", "visitor__phone")
+    search_help_text = gettext_lazy("A number, or a visitor's name, email or phone.")
+    actions = ("bring",)
+    inlines = (MessageInline, EventInline, DeliveryInline)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        # newest first, along an index: numbers within an account, else the order of storing
+        return ("-pk",) if request.user.is_support else ("-number",)
+
+    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
+        term = search_term.strip()
+        digits = term.removeprefix("#")
+        if not term:
+            return queryset, False
+        if not (digits.isascii() and digits.isdecimal()):
+            return queryset.filter(self.visitors_called(term, "visitor__")), False
+        if int(digits) > LARGEST_NUMBER:
+            return queryset.none(), False
+        found = models.Q(number=int(digits))
+        if digits == term:
+            found |= models.Q(visitor__phone=term)
+        return queryset.filter(found), False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Dialog | None = None) -> Any:
+        return self.for_reader(
+            request,
+            [
+                (None, {"fields": ["numbered", "account", "visitor_link", "department", "language", "continues"]}),
+                (
+                    _("State"),
+                    {
+                        "fields": [
+                            "start_state",
+                            "why_it_started_so",
+                            "current_state",
+                            "state",
+                            "email_only",
+                            "in_workspace",
+                            "operator",
+                        ]
+                    },
+                ),
+                (
+                    _("Times"),
+                    {"fields": ["created_at", "waiting_since", "last_message_at", "picked_up_at", "away_since", "closed_at"]},
+                ),
+                (_("Page"), {"fields": ["page_title", "page_url"]}),
+            ],
+        )
+
+    readonly_fields = ("numbered", "visitor_link", "why_it_started_so", "current_state")
+
+    @admin.display(description=gettext_lazy("number"), ordering="number")
+    def numbered(self, dialog: Dialog) -> str:
+        return f"#{dialog.number}"
+
+    @admin.display(description=gettext_lazy("visitor"))
+    def visitor_link(self, dialog: Dialog) -> SafeString:
+        page = reverse("admin:dialogs_visitor_change", args=[dialog.visitor_id])
+        return format_html('<a href="{}">{}</a>', page, dialog.visitor)
+
+    @admin.display(description=gettext_lazy("current state"), ordering="is_offline")
+    def current_state(self, dialog: Dialog) -> str:
+        return str(StartState.OFFLINE.label if dialog.is_offline else StartState.ONLINE.label)
+
+    @admin.display(description=gettext_lazy("why it started so"))
+    def why_it_started_so(self, dialog: Dialog) -> str:
+        """S3."""
+        return start_sentence(dialog)
+
+    @admin.action(description=gettext_lazy("Bring into the workspace"), permissions=["bring"])
+    def bring(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        """M8: an email-only dialog enters the workspace by hand."""
+        brought, refused = 0, []
+        for dialog in queryset.filter(in_workspace=False):
+            try:
+                bring_into_workspace(dialog.pk, actor=request.user)
+            except Refused as refusal:
+                refused.append(f"#{dialog.number}: {refusal}")
+            else:
+                self.log_change(request, dialog, _("Brought into the workspace."))
+                brought += 1
+        for text in refused:
+            messages.error(request, text)
+        if brought:
+            text = ngettext("%(count)s dialog is in the workspace now.", "%(count)s dialogs are in the workspace now.", brought)
+            messages.success(request, text % {"count": brought})
+        elif not refused:
+            messages.info(request, _("These dialogs are in the workspace already."))
+
+    def has_bring_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("dialogs.change_dialog")
+
+
+@admin.register(Visitor)
+class VisitorAdmin(NumberOrVisitor):
+    """Who visitors are, by what they told; the digest of their token is shown to nobody (X2)."""
+
+    list_display = ("called", "email", "phone", "is_present", "created_at")
+    list_select_related = ("account",)
+    list_filter = ("is_present",)
+    search_fields = ("name", "email", "phone")
+    ordering = ("-pk",)
+    inlines = (OwnDialogInline,)
+    readonly_fields = ("called", "own_answers")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Visitor | None = None) -> Any:
+        fields = ["called", "account", "email", "phone", "own_answers", "is_present", "left_at", "created_at"]
+        return self.for_reader(request, [(None, {"fields": fields})])
+
+    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
+        term = search_term.strip()
+        return (queryset.filter(self.visitors_called(term)) if term else queryset), False
+
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def called(self, visitor: Visitor) -> str:
+        return str(visitor)
+
+    @admin.display(description=gettext_lazy("own fields"))
+    def own_answers(self, visitor: Visitor) -> str:
+        return "\n".join(f"{label}: {answer}" for label, answer in visitor.own_fields.items())

@@ -1,0 +1,233 @@
+"""X1 in the admin: a supervisor's pages know of no account but the own one. Every admin class of ours builds on this."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import BaseModelAdmin
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models
+from django.forms import ModelForm
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from operators.forms import ScopedForm
+from operators.models import Account
+
+MOST_CHOICES = 100  # rows offered by a filter
+# what may follow the name of a filter's field in a list's address
+LOOKUPS = {"", "exact", "isnull", "in", "isempty", "year", "month", "day", "gte", "lt", "id__exact", "id__in", "pk__exact"}
+
+
+class ScopedChoices(BaseModelAdmin):
+    """Choices of related rows are those that the reader's own admin of that model would list."""
+
+    def get_field_queryset(self, db: str | None, db_field: models.Field, request: HttpRequest) -> models.QuerySet:
+        related = db_field.remote_field.model
+        if self.admin_site.is_registered(related):
+            return self.admin_site.get_model_admin(related).get_queryset(request)
+        return related._default_manager.all() if request.user.is_support else related._default_manager.none()
+
+
+class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
+    """An admin of rows that belong to one account (X1).
+
+    Supervisors see, choose, filter by and write rows of their own account only; another account's row is as if it did
+    not exist. Support staff see all. `account_path` leads from the model to its account.
+    """
+
+    account_path = "account"
+    form = ScopedForm
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 50
+    view_on_site = False
+    support_columns: tuple[str, ...] = ("account",)  # the last columns of a list, for support staff
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+        rows = super().get_queryset(request)
+        if request.user.is_support:
+            return rows
+        # never None: a role without an account would see the rows that have none
+        return rows.filter(**{self.account_path: request.user.account_id}) if request.user.account_id else rows.none()
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+        columns = super().get_list_display(request)
+        return [*columns, *self.support_columns] if request.user.is_support else columns
+
+    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+        filters = list(super().get_list_filter(request))
+        if request.user.is_support and self.account_path != "pk":
+            filters.insert(0, account_filter(self.account_path))
+        return filters
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Nothing is deleted in bulk: what is mentioned is archived (A5)."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """A list's address may only ask what its filters ask, or it could be used to guess what no page shows."""
+        for item in [*self.get_list_filter(request), self.date_hierarchy]:
+            if item is None:
+                continue
+            if isinstance(item, type):
+                if lookup == item.parameter_name:
+                    return True
+                continue
+            name = item[0] if isinstance(item, (list, tuple)) else item
+            if lookup == name or (lookup.startswith(f"{name}__") and lookup.removeprefix(f"{name}__") in LOOKUPS):
+                return True
+        return False
+
+    def get_form(
+        self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
+    ) -> type[ModelForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"own_account": request.user.account, "actor": request.user})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
+        """A row stays with its account."""
+        fields = list(super().get_readonly_fields(request, obj))
+        return [*fields, "account"] if obj is not None and self.account_path == "account" else fields
+
+    def get_exclude(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
+        exclude = list(super().get_exclude(request, obj) or ())
+        return exclude if request.user.is_support else [*exclude, "account"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        """Supervisors have one account: no page of theirs has a field for it."""
+        return self.for_reader(request, super().get_fieldsets(request, obj))
+
+    def for_reader(self, request: HttpRequest, fieldsets: Any) -> Any:
+        """The fieldsets without the account, for supervisors."""
+        if request.user.is_support:
+            return fieldsets
+        return [
+            (name, {**options, "fields": [field for field in options["fields"] if field != "account"]})
+            for name, options in fieldsets
+        ]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return self._or_refused(request, partial(super().delete_view, request, object_id, extra_context))
+
+    def _or_refused(self, request: HttpRequest, view: partial) -> HttpResponse:
+        """Say what an action refused because something changed between the form's check and its writing; nothing is written."""
+        try:
+            return view()
+        except ValidationError as refusal:
+            for text in refusal.messages:
+                messages.error(request, text)
+        except IntegrityError:
+            messages.error(request, _("Somebody else saved the same at this moment. Nothing was written: look and try again."))
+        return redirect(request.get_full_path())
+
+
+class ReadOnlyAdmin(AccountScopedAdmin):
+    """Rows that the admin shows and never writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class LatestRows(BaseInlineFormSet):
+    """The latest rows of a long table, and never more (X3)."""
+
+    most = 100
+    newest_first = True
+
+    def get_queryset(self) -> list[models.Model]:
+        if not hasattr(self, "_latest"):
+            rows = list(super().get_queryset().order_by("-pk")[: self.most])
+            self._latest = rows if self.newest_first else rows[::-1]
+        return self._latest
+
+
+class ReadOnlyInline(ScopedChoices, admin.TabularInline):
+    """The latest rows of an append-only table below its page."""
+
+    formset = LatestRows
+    template = "admin/read_only_inline.html"
+    most = 100
+    newest_first = True
+    extra = 0
+    max_num = 0
+    can_delete = False
+    empty_text = gettext_lazy("Nothing yet.")
+
+    def get_formset(self, request: HttpRequest, obj: models.Model | None = None, **kwargs: Any) -> type[BaseInlineFormSet]:
+        formset = super().get_formset(request, obj, **kwargs)
+        formset.most, formset.newest_first = self.most, self.newest_first
+        self.reader = request.user  # an inline lives as long as its request
+        return formset
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+def number(text: str) -> int | None:
+    """The row id that an address names; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+class OwnRelatedFilter(admin.RelatedFieldListFilter):
+    """A filter by departments, languages or people: those of the reader's account, or of the account that is chosen."""
+
+    def field_choices(self, field: models.Field, request: HttpRequest, model_admin: AccountScopedAdmin) -> list[tuple[Any, str]]:
+        rows = model_admin.admin_site.get_model_admin(field.remote_field.model).get_queryset(request)
+        if request.user.is_support:
+            chosen = number(request.GET.get("account", ""))
+            rows = rows.none() if chosen is None else rows.filter(account=chosen)
+        return [(row.pk, str(row)) for row in rows[:MOST_CHOICES]]
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1
+
+
+def account_filter(path: str) -> type[admin.SimpleListFilter]:
+    """For support staff: one account's rows only. Offers the first accounts by name, and the chosen one."""
+
+    class AccountFilter(admin.SimpleListFilter):
+        title = gettext_lazy("account")
+        parameter_name = "account"
+
+        def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+            found = {account.pk: account for account in Account.objects.order_by("name", "pk")[:MOST_CHOICES]}
+            if self.chosen is not None and self.chosen not in found:
+                found |= {account.pk: account for account in Account.objects.filter(pk=self.chosen)}
+            return [(str(pk), str(account)) for pk, account in found.items()]
+
+        @cached_property
+        def chosen(self) -> int | None:
+            return number(self.value() or "")
+
+        def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
+            if self.value() is None:
+                return queryset
+            return queryset.none() if self.chosen is None else queryset.filter(**{path: self.chosen})
+
+    return AccountFilter
