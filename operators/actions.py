@@ -46,7 +46,10 @@ def workspace_channel(account_id: int) -> str:
 
 @transaction.atomic
 def set_status(operator: Operator, status: str, *, actor: Operator | None = None) -> None:
-    """Choose a status (A1). Raises ValidationError for one that does not exist."""
+    """Choose a status (A1). Raises ValidationError for one that does not exist.
+
+    One's own choice comes from the workspace and is a sign of life (A2); a supervisor's choice for somebody is none.
+    """
     if status not in Status.values:
         raise ValidationError(_("There is no status “%(status)s”.") % {"status": status[:40]})
     if operator.account_id is None:
@@ -54,10 +57,12 @@ def set_status(operator: Operator, status: str, *, actor: Operator | None = None
     lock_account(operator.account_id)
     locked = Operator.objects.select_for_update(no_key=True).get(pk=operator.pk)
     now = database_now()
-    locked.status, locked.last_seen_at = status, now
+    locked.status = status
+    if actor is None or actor.pk == operator.pk:
+        locked.last_seen_at = now
     locked.save(update_fields=["status", "last_seen_at"])
     StatusChange.objects.create(account_id=locked.account_id, operator=locked, status=status, at=now, actor=actor or operator)
-    operator.status, operator.last_seen_at = status, now
+    operator.status, operator.last_seen_at = status, locked.last_seen_at
     publish(service_channel(operator.account_id), workspace_channel(operator.account_id))
 
 
