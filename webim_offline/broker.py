@@ -14,6 +14,8 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
+LONGEST_WAIT = 0.5  # seconds
+
 
 class Channel(filesystem.Channel):
     """Messages are files `<time>_<id>.<queue>.msg`; other endings are drafts, or messages somebody has taken."""
@@ -63,6 +65,10 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """`folder://`"""
+    """`folder://localhost`"""
 
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Wait for a message, but never long: a worker looks between two waits whether it should end."""
+        super().drain_events(connection, timeout=min(timeout or LONGEST_WAIT, LONGEST_WAIT))

@@ -1,6 +1,7 @@
 """What stands before any process of the service starts; each refusal is one line (interfaces.md, "Commands")."""
 
 import fcntl
+import io
 import ipaddress
 import os
 import shutil
@@ -23,10 +24,24 @@ from webim_offline import catalogues  # noqa: E402
 from webim_offline.environment import Refused  # noqa: E402
 
 
-def prepare() -> IO[str]:
-    """Bring port, files and database in order, and refuse what must not run. Keep the returned file open: it is our claim."""
+def claim() -> IO[str]:
+    """One supervisor a folder, or two would share a broker and one port for hints. Keep the returned file open: it is our claim."""
+    folder = Path(settings.VAR_DIR)
+    try:
+        (folder / "static").mkdir(parents=True, exist_ok=True)
+        file = (folder / "supervisor.lock").open("w")
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written: {error.strerror}.") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Refused(f"The service is running on {folder} already.") from None
+    return file
+
+
+def prepare() -> str:
+    """Bring port, catalogues, broker and database in order, refuse what must not run; returns what to say when all is well."""
     addresses = _addresses()
-    claim = _claim(settings.VAR_DIR)
     for family, address in addresses:
         _try_port(family, address)
     catalogues.compile_changed()
@@ -35,34 +50,32 @@ def prepare() -> IO[str]:
     try:
         call_command("migrate", verbosity=0, interactive=False)
         if settings.EMBEDDED and not Account.objects.exists():
-            call_command("load_demo", verbosity=0, stdout=open(os.devnull, "w"))  # noqa: SIM115
-        refuse_demo_passwords()
-        if not all(ipaddress.ip_address(address[0]).is_loopback for _, address in addresses) and demo_passwords_stand():
-            raise Refused(
-                f"HOST={settings.HOST}: the demo logins still have their demo passwords, known to everyone. "
-                "Change them first, or stay on 127.0.0.1."
-            )
+            call_command("load_demo", stdout=io.StringIO())
+        open_to_all = demo_passwords_stand()
     except DatabaseError as error:
         raise Refused(f"The database cannot be used: {' '.join(str(error).split())}") from None
     finally:
         connection.close()
-    return claim
+    if open_to_all:
+        _refuse_demo_passwords(addresses)
+    return _greeting(with_logins=open_to_all)
 
 
-def refuse_demo_passwords() -> None:
-    """A production start (DATABASE_URL is set) while somebody could sign in with a demo password."""
-    if not settings.EMBEDDED and demo_passwords_stand():
+def _refuse_demo_passwords(addresses: list[tuple[int, tuple]]) -> None:
+    if not settings.EMBEDDED:
         raise Refused("The demo logins in this database still have their demo passwords: a production start refuses that.")
+    if not all(ipaddress.ip_address(address[0].partition("%")[0]).is_loopback for _, address in addresses):
+        raise Refused(
+            f"HOST={settings.HOST}: the demo logins still have their demo passwords, known to everyone. "
+            "Change them first, or stay on 127.0.0.1."
+        )
 
 
-def greeting() -> str:
-    """Where everything is, and the demo logins while they work."""
-    url = settings.PUBLIC_URL
+def _greeting(*, with_logins: bool) -> str:
     pages = {"workspace": "/workspace/", "admin": "/admin/", "demo site": "/demo/"}
-    lines = ["The service is healthy.", *(f"  {name:<10} {url}{path}" for name, path in pages.items())]
-    if demo_passwords_stand():
-        lines += ["Demo logins:", *(f"  {login:<10} {demo_password(login)}" for login in LOGINS)]
-    connection.close()
+    lines = ["The service is healthy.", *(f"  {name:<10} {settings.PUBLIC_URL}{path}" for name, path in pages.items())]
+    if with_logins:
+        lines += ["Demo logins and passwords:", *(f"  {login:<10} {demo_password(login)}" for login in LOGINS)]
     return "\n".join(lines)
 
 
@@ -72,20 +85,6 @@ def _addresses() -> list[tuple[int, tuple]]:
     except OSError as error:
         raise Refused(f"HOST={settings.HOST!r} is no address of this machine: {error.strerror}.") from None
     return [(family, address) for family, _, _, _, address in found]
-
-
-def _claim(folder: Path) -> IO[str]:
-    """One supervisor a folder: two would share the embedded database's broker and hints."""
-    try:
-        (folder / "static").mkdir(parents=True, exist_ok=True)
-        claim = (folder / "supervisor.lock").open("w")
-    except OSError as error:
-        raise Refused(f"{folder} cannot be written: {error.strerror}.") from None
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Refused(f"The service is running on {folder} already.") from None
-    return claim
 
 
 def _try_port(family: int, address: tuple) -> None:

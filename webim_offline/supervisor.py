@@ -4,6 +4,7 @@ Every child leads a session of its own, so that whatever it started ends with it
 when the supervisor itself is killed.
 """
 
+import contextlib
 import ctypes
 import http.client
 import os
@@ -20,7 +21,7 @@ from webim_offline import startup
 STEADY = 20.0  # seconds a child must have lived to be started again at once
 LONGEST_PAUSE = 10.0
 GRACE = 8.0  # seconds to end in an orderly way
-CELERY = (sys.executable, "-W", "ignore::celery.platforms.SecurityWarning", "-m", "celery", "-q", "-A", "webim_offline")
+CELERY = (sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "-q", "-A", "webim_offline")
 WORKER = ("worker", "--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
 KERNEL = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
@@ -30,7 +31,7 @@ def commands() -> dict[str, Sequence[str]]:
     """The processes by name. Django, the live app and all pages share one (embedded) server; each queue has its worker."""
     server = ("uvicorn", "webim_offline.asgi:application", "--host", settings.HOST, "--port", str(settings.PORT))
     # X-Forwarded-For is ours to judge (TRUSTED_PROXIES); held polls would keep a longer shutdown waiting
-    options = ("--lifespan=on", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level=warning")
+    options = ("--lifespan=on", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level=warning", "--workers=1")
     return {
         "web": (sys.executable, "-m", *server, *options, "--timeout-graceful-shutdown=2"),
         "clock worker": (*CELERY, *WORKER, "--queues=clock", "--hostname=clock@%h"),
@@ -48,31 +49,33 @@ class Child:
         self.start()
 
     def start(self) -> None:
-        self.started_at, self.restart_at = time.monotonic(), None
+        """Start the process as the leader of a session that dies with this supervisor."""
         parent = os.getpid()
 
         def die_with_parent() -> None:
             if KERNEL is not None and (KERNEL.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) or os.getppid() != parent):
                 os._exit(1)
 
-        self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=die_with_parent)  # noqa: PLW1509, S603
+        self.process = subprocess.Popen(  # noqa: S603
+            self.command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
+        )
+        self.started_at, self.restart_at = time.monotonic(), None
 
     def signal(self, number: int) -> None:
-        try:
+        """Signal the process and everything in its session."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            pass
 
     def look(self) -> None:
-        """Note a death, start again when it is time."""
-        now = time.monotonic()
+        """Note a death; start again when it is time."""
         if self.process.poll() is None:
             return
+        now = time.monotonic()
         if self.restart_at is None:
             self.signal(signal.SIGKILL)  # what it may have started
             self.pause = 0.0 if now - self.started_at >= STEADY else min(LONGEST_PAUSE, self.pause * 2 or 0.5)
             self.restart_at = now + self.pause
-            _say(f"{self.name} ended ({self.process.returncode}), starting it again in {self.pause:g} s")
+            print(f"{self.name} ended ({self.process.returncode}), starting it again in {self.pause:g} s", flush=True)
         if now >= self.restart_at:
             self.start()
 
@@ -82,18 +85,20 @@ def run() -> None:
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: stop.append(received))
-    claim = startup.prepare()
+    claim = startup.claim()
+    greeting = startup.prepare()
     children: list[Child] = []
+    told, next_look = False, 0.0
     try:
-        if not stop:
-            children = [Child(name, command) for name, command in commands().items()]
-        told = False
+        for name, command in commands().items():
+            children.append(Child(name, command))
         while not stop:
             for child in children:
                 child.look()
-            if not told and _healthy():
-                told = True
-                _say(startup.greeting())
+            if not told and time.monotonic() >= next_look:
+                told, next_look = _healthy(), time.monotonic() + 0.5
+                if told:
+                    print(greeting, flush=True)
             time.sleep(0.1)
     finally:
         _end(children)
@@ -108,7 +113,7 @@ def _end(children: list[Child]) -> None:
         try:
             child.process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            _say(f"{child.name} does not end by itself, killing it")
+            print(f"{child.name} does not end by itself, killing it", flush=True)
         child.signal(signal.SIGKILL)
         child.process.wait()
 
@@ -123,10 +128,6 @@ def _healthy() -> bool:
         return False
     finally:
         server.close()
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+# Everything a developer or an installation calls; see README. Needs Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test test-deps test-long bench lint messages
+.DEFAULT_GOAL := run
+
+run: $(VENV)/installed
+	@exec $(BIN)/python -m webim_offline.supervisor
+
+test: $(VENV)/installed-tests
+	@.ci/test-deps || true
+	@exec $(BIN)/python -m tests.suite quick
+
+test-long: $(VENV)/installed-tests
+	@exec $(BIN)/python -m tests.suite long
+
+test-deps:
+	@.ci/test-deps
+
+bench: $(VENV)/installed-tests
+	@exec $(BIN)/python -m tests.benchmarks "$(NAME)"
+
+lint: $(VENV)/installed-tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# msgids from the sources into the .po files; `make messages FROM=words.json` also merges translations
+messages: $(VENV)/installed-tests
+	$(BIN)/python -m tests.catalogue $(FROM)
+
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

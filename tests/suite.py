@@ -1,0 +1,94 @@
+"""What `make test` and `make test-long` run, part by part; the closing lines say what failed and what could not run.
+
+python -m tests.suite quick    the suite on SQLite, the suite on PostgreSQL and Redis, the browser tests
+python -m tests.suite long     crash, fault injection and big data, on SQLite and on PostgreSQL and Redis
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import psycopg
+from psycopg import sql
+
+from tests.services import Missing, postgresql, redis_server
+
+# what a developer may have set for running the service must not colour the verdict
+OURS = set(
+    "DATABASE_URL REDIS_URL EMAIL_URL EMAIL_FROM PUBLIC_URL SECRET_KEY ALLOWED_HOSTS TRUSTED_PROXIES METRICS_ALLOW"  # noqa: SIM905
+    " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
+)
+IN_PARALLEL = ("-n", "2")
+
+
+def run(*options: str, **environment: str) -> bool:
+    """One pytest run in a clean environment; was it green?"""
+    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    return subprocess.run([sys.executable, "-m", "pytest", *options], env=inherited | environment, check=False).returncode == 0
+
+
+def on_sqlite(*options: str) -> bool:
+    return run(*options)
+
+
+def on_servers(*options: str) -> bool:
+    """On PostgreSQL and Redis, in databases of this run alone."""
+    name = f"webim_offline_{os.getpid()}"
+    with postgresql() as database, redis_server() as broker:
+        try:
+            return run(*options, DATABASE_URL=f"{database}/{name}", REDIS_URL=f"{broker}/15")
+        finally:
+            _drop(database, name)
+
+
+def _drop(address: str, name: str) -> None:
+    """pytest-django drops what it made, unless it was interrupted."""
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        left = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"test_{name}"]).fetchall()
+        for (database,) in left:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+def in_browser() -> bool:
+    if shutil.which("chromium") is None:
+        raise Missing("chromium")
+    return run("-m", "browser")
+
+
+PARTS = {
+    "quick": {
+        "SQLite": lambda: on_sqlite(*IN_PARALLEL),
+        "PostgreSQL and Redis": lambda: on_servers(*IN_PARALLEL),
+        "browser": in_browser,
+    },
+    "long": {
+        "long, SQLite": lambda: on_sqlite("-m", "long"),
+        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long"),
+    },
+}
+
+
+def main(which: str) -> int:
+    lines, failed, missing = [], False, False
+    for name, part in PARTS[which].items():
+        print(f"\n--- {name}", flush=True)
+        began = time.monotonic()
+        try:
+            passed = part()
+        except Missing as package:
+            missing = True
+            lines.append(f"{name}: NOT RUN, {package} is not installed and could not be (make test-deps)")
+            continue
+        failed |= not passed
+        lines.append(f"{name}: {'passed' if passed else 'FAILED'} in {time.monotonic() - began:.0f} s")
+    print("\n" + "\n".join(lines), flush=True)
+    return int(failed or (missing and os.environ.get("CI") == "true"))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1]))
+    sys.exit(130)
