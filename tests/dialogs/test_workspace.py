@@ -48,6 +48,10 @@ def test_a_supervisor_also_sees_other_operators(client, account, vera, boris):
     take(dialog.pk, boris)
     client.force_login(vera)
     assert regions(client.get("/workspace/").content.decode())["Other operators"] == [dialog.number]
+    page = client.get(f"/workspace/{dialog.number}/")
+    assert "Boris has this dialog." in page.content.decode()
+    sales = people.start_dialog(account, department="sales")
+    assert client.get(f"/workspace/{sales.number}/").status_code == 200
 
 
 def test_the_russian_page_says_the_words_of_the_contract(as_anna, anna):
