@@ -83,7 +83,8 @@ def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> 
     try:
         with transaction.atomic():
             return _write(account_id, visitor_id, submission)
-    except IntegrityError:
+    except (IntegrityError, ContactsMissing):
+        # a repetition of what was accepted, perhaps of a form that would be refused by now
         earlier = Message.objects.select_related("dialog").filter(visitor=visitor_id, client_key=submission.key).first()
         if earlier is None:
             raise

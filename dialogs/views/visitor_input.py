@@ -1,0 +1,228 @@
+"""What the visitor API accepts (X3): bounded JSON bodies, and the serializers that say what is wrong in a person's words."""
+
+import json
+import re
+from typing import Any, ClassVar
+
+from django.core.validators import EmailValidator, RegexValidator
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser
+
+from dialogs.actions.conversation import Contacts
+from dialogs.actions.visitors import LONGEST_TOKEN
+from dialogs.contact_form import OWN, ContactForm
+from dialogs.models import LONGEST_KEY, LONGEST_TEXT, LONGEST_TITLE, LONGEST_URL
+
+LARGEST_BODY = 128 * 1024  # the longest text, every character escaped, and the contacts
+LONGEST_NAME = 120
+LONGEST_EMAIL = 254
+LONGEST_PHONE = 40
+LONGEST_OWN = 300
+MOST_LANGUAGES = 20
+CLIENT_KEY = RegexValidator(rf"\A[A-Za-z0-9_-]{{8,{LONGEST_KEY}}}\Z")
+PHONE = re.compile(r"\+?[0-9 ().\-–/]+(?:(?:x|ext|доб)\.? ?[0-9]{1,6})?", re.IGNORECASE)
+DIGITS_OF_A_PHONE = range(5, 23)
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_detail = _("The request is too large.")
+
+
+class BoundedJSONParser(BaseParser):
+    """JSON of at most 128 KiB; a deeper nesting than Python reads is not understood either."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
+        body = stream.read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            raise TooLarge
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise ParseError(_("The request is not JSON.")) from None
+
+
+class TextParser(BoundedJSONParser):
+    """The same sent as text/plain: a widget on another origin then needs no preflight request."""
+
+    media_type = "text/plain"
+
+
+class Line(serializers.CharField):
+    """One line: runs of blanks and line breaks become one space, control characters go (M4)."""
+
+    default_error_messages: ClassVar = {"max_length": _("At most {max_length} characters.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, str):
+            data = " ".join(data.split())
+            data = "".join(character for character in data if character.isprintable() or character == "\x00")
+        return super().to_internal_value(data)
+
+
+class Told(serializers.Field):
+    """What a page says about itself: cut and cleaned, never a reason to refuse a message."""
+
+    def __init__(self, longest: int, **options: Any) -> None:
+        self.longest = longest
+        super().__init__(required=False, default="", **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> str:
+        if not isinstance(data, str):
+            return ""
+        return self.to_internal_value(data)
+
+    def to_internal_value(self, data: str) -> str:
+        whole = data.encode("utf-8", "ignore").decode()
+        return "".join(character for character in whole if character.isprintable())[: self.longest]
+
+    def to_representation(self, value: str) -> str:
+        return value
+
+
+class PageSerializer(serializers.Serializer):
+    url = Told(LONGEST_URL)
+    title = Told(LONGEST_TITLE)
+
+    def validate_url(self, url: str) -> str:
+        # operators get it as a link
+        return url if url.startswith(("http://", "https://")) else ""
+
+
+class AccountSerializer(serializers.Serializer):
+    """Every request names the account."""
+
+    account = serializers.CharField(max_length=63)
+
+
+class CallerSerializer(AccountSerializer):
+    """And all but the first one the visitor's token (X2)."""
+
+    token = serializers.CharField(max_length=LONGEST_TOKEN)
+
+
+class PlaceSerializer(serializers.Serializer):
+    """The visit and the service it asks for; an unknown department or language is no error (A5)."""
+
+    visit = serializers.CharField(validators=[CLIENT_KEY])
+    department = serializers.CharField(required=False, allow_blank=True, default="", max_length=200)
+    language = serializers.CharField(required=False, allow_blank=True, default="", max_length=35)
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=35), required=False, default=list, max_length=MOST_LANGUAGES
+    )
+    page = PageSerializer(required=False, default=lambda: {"url": "", "title": ""})
+
+
+class SessionSerializer(PlaceSerializer, AccountSerializer):
+    token = serializers.CharField(required=False, allow_blank=True, default="", max_length=LONGEST_TOKEN)
+
+
+class TicketSerializer(PlaceSerializer, CallerSerializer):
+    pass
+
+
+class SinceSerializer(serializers.Serializer):
+    """How much of the conversation the client knows: a dialog's number and its revision."""
+
+    number = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
+
+
+class ConversationSerializer(SinceSerializer, CallerSerializer):
+    pass
+
+
+class EndSerializer(CallerSerializer):
+    number = serializers.IntegerField(min_value=1, max_value=2**62)
+
+
+class ContactsField(serializers.Field):
+    """Contacts by field name. One the account did not ask for is refused; an empty one was not told."""
+
+    default_error_messages: ClassVar = {"not_asked": _("This site does not ask for this.")}
+
+    def to_internal_value(self, data: Any) -> Contacts:
+        form: ContactForm = self.context["form"]
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(_("Write contacts by their field names."))
+        told: dict[str, str] = {}
+        wrong: dict[str, list[str]] = {}
+        for name, value in data.items():
+            if value in ("", None):
+                continue
+            if not form.asks(name):
+                # the name is not repeated when nobody can have meant it
+                wrong[name if name in CONTACTS or re.fullmatch(OWN + r"\d{1,18}", name) else "contacts"] = [
+                    str(self.error_messages["not_asked"])
+                ]
+                continue
+            try:
+                told[name] = CONTACTS.get(name, OWN_ANSWER).run_validation(value)
+            except serializers.ValidationError as error:
+                wrong[name] = [str(detail) for detail in error.detail]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        own = {label: told[name] for name, label in form.own.items() if told.get(name)}
+        return Contacts(name=told.get("name", ""), email=told.get("email", ""), phone=told.get("phone", ""), own=own)
+
+    def to_representation(self, value: Contacts) -> dict[str, str]:
+        return {"name": value.name, "email": value.email, "phone": value.phone}
+
+
+class Phone(Line):
+    default_error_messages: ClassVar = {
+        "invalid_phone": _("Check the number: digits, with the country code, such as +1 555 010 0199.")
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        phone = super().to_internal_value(data)
+        if phone and not (PHONE.fullmatch(phone) and sum(c.isdigit() for c in phone) in DIGITS_OF_A_PHONE):
+            self.fail("invalid_phone")
+        return phone
+
+
+CONTACTS: dict[str, serializers.Field] = {
+    "name": Line(max_length=LONGEST_NAME, allow_blank=True),
+    "email": Line(
+        max_length=LONGEST_EMAIL,
+        allow_blank=True,
+        validators=[EmailValidator(_("Check the address: it looks like name@example.com."))],
+    ),
+    "phone": Phone(max_length=LONGEST_PHONE, allow_blank=True),
+}
+OWN_ANSWER = Line(max_length=LONGEST_OWN, allow_blank=True)
+
+
+class MessageSerializer(SinceSerializer, PlaceSerializer, CallerSerializer):
+    """One submission (B1): `key` is the client's own and makes it happen once."""
+
+    key = serializers.CharField(validators=[CLIENT_KEY])
+    text = serializers.CharField(
+        max_length=LONGEST_TEXT,
+        error_messages={
+            "blank": _("Write a message."),
+            "required": _("Write a message."),
+            "max_length": _("At most {max_length} characters: divide the message in two."),
+        },
+    )
+    contacts = ContactsField(required=False, default=Contacts)
+    from_form = serializers.BooleanField(required=False, default=False)
+
+    def validate_text(self, text: str) -> str:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if not any(character.isprintable() and not character.isspace() for character in text):
+            raise serializers.ValidationError(_("Write a message."))
+        return text
+
+
+class LeaveContactsSerializer(SinceSerializer, CallerSerializer):
+    contacts = ContactsField()
+
+    def validate_contacts(self, contacts: Contacts) -> Contacts:
+        if not contacts:
+            raise serializers.ValidationError(_("Fill in at least one field."))
+        return contacts

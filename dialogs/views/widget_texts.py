@@ -1,0 +1,69 @@
+"""Every word the widget shows, in the visitor's language (M10, W3, W4). `%(name)s` is filled in by the widget."""
+
+from django.utils.translation import gettext as _
+
+from dialogs.models import Dialog, Visitor
+
+
+def texts(*, mail_only: bool) -> dict[str, str]:
+    """The widget's words in the active language."""
+    return {
+        "chat": _("Chat with us"),
+        "leave": _("Leave a message"),
+        "window": _("%(account)s: messages"),
+        "minimise": _("Minimise"),
+        "end": _("End chat"),
+        "online": _("Online"),
+        "offline": _("We are not online now"),
+        "disconnected": _("No connection"),
+        "lead_online": _("Write to us: we answer right here."),
+        "lead_offline": _("Nobody is online now. Leave a message: we will answer by e-mail or contact you.")
+        if mail_only
+        else _("Nobody is online now. Leave a message: the answer will appear here."),
+        "lead_kept": _("Contacts are not needed any more: we answer right here."),
+        "now_online": _("We are online now. Everything you typed is kept."),
+        "now_offline": _("Nobody is online any more. Everything you typed is kept: send it, then leave your contacts."),
+        "lost": _("No network. Keep writing: we send it when the connection is back."),
+        "optional": _("optional"),
+        "either": _("An email or a phone is enough."),
+        "name": _("Name"),
+        "email": _("Email"),
+        "phone": _("Phone"),
+        "message": _("Message"),
+        "placeholder": _("Write a message"),
+        "send": _("Send"),
+        "log": _("Messages"),
+        "privacy": _("How we handle your data"),
+        "fill_in": _("Fill in this field."),
+        "fill_either": _("Write an email or a phone, so that we can answer."),
+        "write": _("Write a message."),
+        "too_long": _("At most %(count)s characters: divide the message in two."),
+        "bad_email": _("Check the address: it looks like name@example.com."),
+        "sending": _("Sending"),
+        "waiting": _("Waiting for the network"),
+        "delivered": _("Delivered %(time)s"),
+        "too_fast": _("Too fast. We retry in %(seconds)s s."),
+        "not_sent": _("Not sent."),
+        "again": _("Send again"),
+        "received": _("Inquiry %(number)s received"),
+        "inquiry": _("Inquiry %(number)s"),
+        "here": _("The answer will appear here, also when you come back later."),
+        "more": _("You can add more: the operator will see it all."),
+        "earlier": _("Earlier messages are not shown."),
+        "away": _("While you were away"),
+        "ended": _("You ended the chat. A new message starts a new inquiry."),
+        "closed": _("The chat is closed. A new message starts a new inquiry."),
+        "ask": _("Leave your contacts, so that we can reach you."),
+        "save": _("Save contacts"),
+        "answered": _("%(name)s answered in %(number)s"),
+        "unread": _("unread"),
+    }
+
+
+def way_of_answer(dialog: Dialog, visitor: Visitor) -> str:
+    """M10: how an email-only dialog is answered; empty for every other dialog, and while no contact is known."""
+    if not dialog.email_only or dialog.in_workspace:
+        return ""
+    if visitor.email:
+        return _("We will answer by e-mail")
+    return _("We will contact you") if visitor.phone else ""
