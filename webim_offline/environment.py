@@ -52,7 +52,7 @@ def flag(name: str, default: bool = False) -> bool:
 def port(name: str, default: int) -> int:
     """A TCP port, 1 to 65535."""
     value = text(name, str(default))
-    if not value.isdecimal() or not 1 <= int(value) <= 65535:
+    if not (value.isascii() and value.isdecimal()) or not 1 <= int(value) <= 65535:
         raise Refused(f"{name}={value!r}: write a port number from 1 to 65535.")
     return int(value)
 

@@ -14,6 +14,7 @@ VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 DATABASE_URL = env.text("DATABASE_URL")
 REDIS_URL = env.redis_url("REDIS_URL")
 EMBEDDED = not DATABASE_URL
+DATABASES = {"default": env.database(DATABASE_URL, VAR_DIR / "webim_offline.sqlite3")}
 
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.port("PORT", 8000)
@@ -77,7 +78,6 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.database(DATABASE_URL, VAR_DIR / "webim_offline.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:
