@@ -147,8 +147,8 @@ def _record_surely(letter: OutgoingEmail, claim: Claim, reply: Reply) -> None:
 @transaction.atomic
 def claim_letters() -> Claim:
     """Take at most BATCH due letters; no other run gets them before their lease ends."""
+    _end_lost_claims(database_now())
     now = database_now()
-    _end_lost_claims(now)
     rows = list(
         OutgoingEmail.objects.select_related("account")
         .filter(status=EmailStatus.WAITING, next_try_at__lte=now)

@@ -91,12 +91,11 @@ class Batch:
 
 def _write_letters(dialog_ids: Sequence[int]) -> int:
     # a dialog's lock is held by whoever adds to it, so its events and messages stand still under ours
-    dialogs = list(
-        Dialog.objects.select_related("account", "department", "language", "visitor", "operator")
-        .filter(pk__in=dialog_ids)
-        .select_for_update(skip_locked=True, no_key=True, of=("self",))
-        .order_by("pk")
-    )
+    free = Dialog.objects.filter(pk__in=dialog_ids).select_for_update(skip_locked=True, no_key=True).order_by("pk")
+    locked = list(free.values_list("pk", flat=True))
+    # read only now: what is joined to a row while it is being locked may be older than the row
+    related = ("account", "department", "language", "visitor", "operator")
+    dialogs = list(Dialog.objects.select_related(*related).filter(pk__in=locked).order_by("pk"))
     if not dialogs:
         return 0
     batch = Batch(database_now())
