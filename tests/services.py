@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import redis
+from psycopg import sql
 
 PR_SET_PDEATHSIG = 1
 
@@ -38,6 +39,13 @@ def postgresql() -> Iterator[str]:
     if _postgresql_answers(known):
         yield known
         return
+    with own_postgresql() as (address, _server):
+        yield address
+
+
+@contextlib.contextmanager
+def own_postgresql() -> Iterator[tuple[str, subprocess.Popen]]:
+    """A PostgreSQL that nobody else uses, and its process; its data is thrown away."""
     programs = _postgresql_programs()
     with _folder() as folder:
         owner = _owner()
@@ -47,18 +55,25 @@ def postgresql() -> Iterator[str]:
         setup = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(setup, check=True, stdout=subprocess.DEVNULL, **_as(owner))
         server = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
-        # the data is thrown away: nothing needs to survive a power cut
-        for setting in (
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "max_connections=200",
-            "shared_buffers=256MB",
-        ):
+        for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
             server += ["-c", setting]
         address = f"postgres://postgres@127.0.0.1:{port}"
-        with _running(server, folder / "log", lambda: _postgresql_answers(address), stop=signal.SIGQUIT, **_as(owner)):
-            yield address
+        with _running(server, folder / "log", lambda: _postgresql_answers(address), stop=signal.SIGQUIT, **_as(owner)) as process:
+            yield address, process
+
+
+@contextlib.contextmanager
+def database(address: str, name: str) -> Iterator[str]:
+    """A database of its own at a PostgreSQL's address; dropped afterwards."""
+    identifier = sql.Identifier(name)
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+    try:
+        yield f"{address}/{name}"
+    finally:
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
 
 @contextlib.contextmanager
@@ -125,7 +140,7 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(command: list, log: Path, answers: Callable[[], bool], *, stop: int, **options) -> Iterator[None]:
+def _running(command: list, log: Path, answers: Callable[[], bool], *, stop: int, **options) -> Iterator[subprocess.Popen]:
     kernel = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def end_with_us() -> None:
@@ -142,7 +157,7 @@ def _running(command: list, log: Path, answers: Callable[[], bool], *, stop: int
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
             time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.send_signal(stop)
         process.wait(20)
