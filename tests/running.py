@@ -1,5 +1,6 @@
 """The whole service, started the way `make run` starts it, for tests that need real processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,9 @@ import psutil
 from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+PLACES = {"uvicorn": "web", "--queues=clock": "clock", "--queues=mail": "mail", " beat": "beat"}  # by a word of the command
 
 
 def eventually(look: Callable[[], object], within: float = 15.0, every: float = 0.1) -> object:
@@ -72,23 +76,20 @@ class Service:
         found = {}
         for process in self.supervisor.children(recursive=True):
             self.known[process.pid] = process
-            words = " ".join(process.cmdline())
-            marks = {"uvicorn": "web", "--queues=clock": "clock", "--queues=mail": "mail", " beat": "beat"}
-            found |= {name: process for mark, name in marks.items() if mark in words}
+            with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+                words = " ".join(process.cmdline())
+                found |= {name: process for mark, name in PLACES.items() if mark in words}
         return found
 
     def survivors(self) -> list[psutil.Process]:
         """Processes of this service that still run though they should not."""
-        mine = [
-            process
-            for process in psutil.process_iter(["environ"])
-            if (process.info["environ"] or {}).get("VAR_DIR") == str(self.folder)
-        ]
-        return [
-            process
-            for process in {*mine, *self.known.values()}
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                ours = process in self.known.values() or process.environ().get("VAR_DIR") == str(self.folder)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """End it; returns the supervisor's exit status."""
