@@ -217,9 +217,6 @@ class AccountAdmin(Archiving):
         if not obj.left_messages_email:
             messages.warning(request, NO_ADDRESS)
 
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Everything is written by `save_model`."""
-
     def archive_one(self, row: Account, *, actor: Operator) -> None:
         configuration.archive_account(row, actor=actor)
 
@@ -255,9 +252,6 @@ class PartAdmin(Archiving):
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         configuration.save_part(obj, actor=request.user)
-
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Everything is written by `save_model`."""
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         configuration.delete_part(obj, actor=request.user)
@@ -402,9 +396,6 @@ class OperatorAdmin(Archiving):
             configuration.set_password(obj, given["password1"])
             if obj.pk == request.user.pk:
                 update_session_auth_hash(request, obj)
-
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Everything is written by `save_model`."""
 
     def delete_model(self, request: HttpRequest, obj: Operator) -> None:
         configuration.delete_operator(obj)

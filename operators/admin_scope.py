@@ -62,10 +62,8 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         return [*columns, *self.support_columns] if request.user.is_support else columns
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
-        filters = list(super().get_list_filter(request))
-        if request.user.is_support and self.account_path != "pk":
-            filters.insert(0, account_filter(self.account_path))
-        return filters
+        filters = super().get_list_filter(request)
+        return filters if self.account_path == "pk" else [account_filter(self.account_path), *filters]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Nothing is deleted in bulk: what is mentioned is archived (A5)."""
@@ -114,6 +112,12 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
             (name, {**options, "fields": [field for field in options["fields"] if field != "account"]})
             for name, options in fieldsets
         ]
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        """Nothing: tables below a page are read-only, and `save_model` calls an action that writes everything."""
+
+    def construct_change_message(self, request: HttpRequest, form: ModelForm, formsets: Any, add: bool = False) -> Any:
+        return super().construct_change_message(request, form, [], add)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -205,7 +209,7 @@ class OwnRelatedFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows[:MOST_CHOICES]]
 
     def has_output(self) -> bool:
-        return len(self.lookup_choices) > 1
+        return bool(self.lookup_choices)
 
 
 def account_filter(path: str) -> type[admin.SimpleListFilter]:
@@ -216,6 +220,8 @@ def account_filter(path: str) -> type[admin.SimpleListFilter]:
         parameter_name = "account"
 
         def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+            if not request.user.is_support:
+                return []  # no choices: Django leaves the filter out and ignores what the address says
             found = {account.pk: account for account in Account.objects.order_by("name", "pk")[:MOST_CHOICES]}
             if self.chosen is not None and self.chosen not in found:
                 found |= {account.pk: account for account in Account.objects.filter(pk=self.chosen)}
