@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -29,6 +29,7 @@ LONGEST_SUBJECT = 120
 LONGEST_NAME = 60
 MOST_MESSAGES = 200  # in one letter (X3); the rest stand in the dialog
 POLICY = SMTP.clone(cte_type="7bit")  # no server has to know 8BITMIME
+PLAIN_WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9 #:-]{0,60}")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -221,18 +222,33 @@ def on_the_wire(address: str) -> str:
 
 
 def as_bytes(email: OutgoingEmail) -> bytes:
-    """The letter as it goes over the wire, the same at every try. Recipients and ids are ours; visitors' words are only text."""
-    sender_name = parseaddr(settings.EMAIL_FROM)[0] or email.account.name
-    mail = EmailMessage(policy=POLICY)
-    mail["From"] = Address(_one_line(sender_name, 120), addr_spec=envelope_sender())
-    mail["To"] = Address(addr_spec=on_the_wire(email.recipient))
-    mail["Subject"] = _one_line(email.subject, 200)
-    mail["Date"] = format_datetime(email.created_at)
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(email.text)
-    mail.add_alternative(email.html, subtype="html")
-    # written here: the library would fold a long id into an encoded word, which no mail program takes for an id
-    ids = [f"Message-ID: {email.message_id}"]
+    """The letter as it goes over the wire, the same at every try.
+
+    The headers are written here and not by the library: it takes a visitor's words for an encoded header when they look
+    like one (line breaks in it included), and folds long ids into what no mail program takes for ids.
+    """
+    body = EmailMessage(policy=POLICY)
+    body.set_content(email.text)
+    body.add_alternative(email.html, subtype="html")
+    name = _one_line(parseaddr(settings.EMAIL_FROM)[0] or email.account.name, 120)
+    quoted = f'"{name}"' if PLAIN_WORDS.fullmatch(name) else _encoded(name)
+    headers = [
+        f"From: {quoted}\r\n <{envelope_sender()}>",
+        f"To: {on_the_wire(email.recipient)}",
+        f"Subject: {_encoded(_one_line(email.subject, 200), first_line_shorter_by=len('Subject: '))}",
+        f"Date: {format_datetime(email.created_at)}",
+        f"Message-ID: {email.message_id}",
+    ]
     if email.thread:
-        ids += [f"In-Reply-To: {email.thread[-1]}", "References: " + "\r\n ".join(email.thread)]
-    return "\r\n".join(ids).encode("ascii") + b"\r\n" + mail.as_bytes()
+        headers += [f"In-Reply-To: {email.thread[-1]}", "References: " + "\r\n ".join(email.thread)]
+    headers.append("Auto-Submitted: auto-generated")
+    return "\r\n".join(headers).encode("ascii") + b"\r\n" + body.as_bytes()
+
+
+def _encoded(text: str, *, first_line_shorter_by: int = 6) -> str:
+    """Words of a header: plain where no program can take them for anything else, otherwise always as encoded words."""
+    if PLAIN_WORDS.fullmatch(text):
+        return text
+    header = Header(maxlinelen=75, header_name="x" * first_line_shorter_by)
+    header.append(text, charset="utf-8")
+    return header.encode(linesep="\r\n")

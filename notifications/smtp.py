@@ -15,7 +15,8 @@ from webim_offline.environment import MailServer
 logger = logging.getLogger(__name__)
 
 STEP_TIME = 20.0  # seconds, at most, for one network step
-ENVELOPE_TIME = 20.0  # for everything of one letter up to its text
+GREETING_TIME = 10.0  # for each step until the server has greeted, and for all that follows until it knows us
+ENVELOPE_TIME = 15.0  # for everything of one letter up to its text
 LONGEST_LETTER = ENVELOPE_TIME + 2 * STEP_TIME  # then its text, then the answer: no letter holds a claim longer
 LONGEST_DETAIL = 400
 
@@ -61,17 +62,21 @@ class MailConnection:
         context = ssl.create_default_context() if server.tls or server.starttls else None
         try:
             if server.tls:
-                self._smtp = smtplib.SMTP_SSL(server.host, server.port, self._own_name, timeout=STEP_TIME, context=context)
+                self._smtp = smtplib.SMTP_SSL(server.host, server.port, self._own_name, timeout=GREETING_TIME, context=context)
             else:
-                self._smtp = smtplib.SMTP(server.host, server.port, self._own_name, timeout=STEP_TIME)
+                self._smtp = smtplib.SMTP(server.host, server.port, self._own_name, timeout=GREETING_TIME)
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             raise Unreachable(_short(f"{server.host}:{server.port}: {_words(error)}")) from error
+        deadline = time.monotonic() + GREETING_TIME
         try:
             self._smtp.ehlo_or_helo_if_needed()
             if server.starttls:
+                self._limit(deadline)
                 self._smtp.starttls(context=context)
+                self._limit(deadline)
                 self._smtp.ehlo_or_helo_if_needed()
             if server.user:
+                self._limit(deadline)
                 self._smtp.login(server.user, server.password)
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             self._smtp.close()
@@ -161,5 +166,5 @@ def _words(error: BaseException) -> str:
         words = error.smtp_error
         return _said(error.smtp_code, words if isinstance(words, bytes) else str(words).encode())
     if isinstance(error, TimeoutError):
-        return f"no answer within {STEP_TIME:.0f} s"
+        return "no answer in time"
     return _short(str(error) or type(error).__name__)

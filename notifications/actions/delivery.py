@@ -29,7 +29,7 @@ from webim_offline.database_clock import database_now
 logger = logging.getLogger(__name__)
 BATCH = 50
 LEASE = timedelta(seconds=LONGEST_LETTER + 15)
-RENEW_AFTER = 10.0  # seconds after which the claims of a batch are renewed before its next letter
+RENEW_AFTER = 5.0  # seconds after which the claims of a batch are renewed before its next letter
 LONGEST_RUN = 30.0  # seconds; a next run comes each second anyway
 SHORTEST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -67,10 +67,11 @@ class Claim:
         return self.claimed_at + timedelta(seconds=time.monotonic() - self._began)
 
     def renew(self, letters: Sequence[OutgoingEmail]) -> None:
-        """Keep what is still to be sent for one lease more, when the batch takes long."""
+        """When the batch takes long: keep what is still to be sent for one lease more, and show that the worker is alive."""
         if time.monotonic() - self._renewed < RENEW_AFTER:
             return
         self._renewed = time.monotonic()
+        beat(Pulse.MAIL)
         mine = OutgoingEmail.objects.filter(pk__in=[letter.pk for letter in letters], claim=self.id)
         mine.update(next_try_at=self.now() + LEASE)
 
@@ -91,7 +92,7 @@ def send_due_letters() -> int:
             with MailConnection(settings.MAIL_SERVER, mail_domain()) as server:
                 while server.is_open and time.monotonic() < ends and (claim := claim_letters()).letters:
                     accepted += _send(claim, server)
-                    beat(Pulse.MAIL)
+                beat(Pulse.MAIL)
                 if server.is_open:
                     break
         except Unreachable as trouble:

@@ -184,7 +184,7 @@ class TestTroubleThatPasses:
 
     @pytest.mark.parametrize("hangs", ["before its greeting", "after the text"])
     def test_a_server_that_hangs_is_left_after_a_while(self, letter, settings, monkeypatch, hangs):
-        for name, seconds in {"STEP_TIME": 0.4, "ENVELOPE_TIME": 0.4}.items():
+        for name, seconds in {"STEP_TIME": 0.4, "GREETING_TIME": 0.4, "ENVELOPE_TIME": 0.4}.items():
             monkeypatch.setattr(smtp, name, seconds)
         server = ScriptedServer([] if hangs == "before its greeting" else [b"220 hi", *[b"250 ok"] * 3, b"354 go"])
         settings.MAIL_SERVER = MailServer("127.0.0.1", server.port)
