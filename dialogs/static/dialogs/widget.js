@@ -498,8 +498,8 @@
     try {
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(config.css);
+      styled = 'adoptedStyleSheets' in shadow;
       shadow.adoptedStyleSheets = [sheet];
-      styled = shadow.adoptedStyleSheets.length === 1;
     } catch (error) { /* Safari before 16.4 */ }
     if (!styled) shadow.append(h('link', { rel: 'stylesheet', href: `${base}/widget/widget.css` }));
 

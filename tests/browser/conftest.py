@@ -1,0 +1,162 @@
+"""A server of its own with the demo account, and Chromium, for tests that drive the faces as people do."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HELPER = """
+import contextlib, io, json, sys, traceback
+from datetime import timedelta
+import django
+django.setup()
+from dialogs.actions import assignment, conversation
+from dialogs.models import *
+from operators.actions import change_settings, set_status
+from operators.models import *
+from webim_offline.database_clock import database_now
+for line in sys.stdin:
+    said, problem = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(said):
+            exec(json.loads(line), dict(globals()))
+    except BaseException:
+        problem = traceback.format_exc()
+    print(json.dumps([said.getvalue(), problem]), flush=True)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """The embedded web and live server on its own SQLite file. `run` does something behind the scenes, in another process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "EMAIL_URL"}}
+        self.env |= {
+            "VAR_DIR": str(folder),
+            "PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": "webim_offline.settings",
+            "PYTHONPATH": str(ROOT),
+            "EMAIL_URL": f"smtp://127.0.0.1:{free_port()}",
+        }
+        self.manage("migrate", "--verbosity=0")
+        self.manage("load_demo")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+        self.helper = subprocess.Popen(
+            [sys.executable, "-c", HELPER], cwd=ROOT, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def manage(self, *words: str) -> None:
+        subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "uvicorn", "webim_offline.asgi:application", "--port", str(self.port)]
+        options = ["--log-level=warning", "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown=1"]
+        self.process = subprocess.Popen([*command, *options], cwd=ROOT, env=self.env)
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                httpx.get(f"{self.url}/demo/")
+            except httpx.TransportError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError("the server did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        self.process = None
+
+    def run(self, code: str) -> str:
+        """Run Python with models and actions at hand; returns what it prints."""
+        assert self.helper.stdin is not None
+        assert self.helper.stdout is not None
+        self.helper.stdin.write(json.dumps(textwrap.dedent(code)) + "\n")
+        self.helper.stdin.flush()
+        said, problem = json.loads(self.helper.stdout.readline())
+        assert not problem, problem
+        return said.strip()
+
+    def choose(self, login: str, status: str) -> None:
+        """The operator chose a status a moment ago, with the workspace open."""
+        self.run(f"""
+            person = Operator.objects.get(username={login!r})
+            set_status(person, {status!r})
+            Operator.objects.filter(pk=person.pk).update(last_seen_at=database_now())
+        """)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The demo account on a free port; everybody is offline until `choose` says otherwise."""
+    server = Server(tmp_path_factory.mktemp("var"))
+    yield server
+    server.helper.kill()
+    server.helper.wait(10)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (make test-deps)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def people(chromium):
+    """Makes browsers of different people; each page keeps what its console and its policy complained about in `.problems`."""
+    contexts = []
+
+    def make(**options):
+        context = chromium.new_context(**{"locale": "en-GB", "viewport": {"width": 1440, "height": 900}} | options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visitor(people):
+    """One English-speaking visitor's browser."""
+    return people()
