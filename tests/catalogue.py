@@ -85,7 +85,19 @@ def updated(language: str) -> Catalog:
     """The stored translations of exactly the msgids that the sources have."""
     old = stored(language)
     known = {key_of(message): message for message in old if message.id}
-    fresh = Catalog(locale=language, project="webim_offline", charset="utf-8", fuzzy=False, header_comment=HEADER)
+    fresh = Catalog(
+        locale=language,
+        project="webim_offline",
+        version="1",
+        msgid_bugs_address="",
+        last_translator="",
+        language_team="",
+        charset="utf-8",
+        fuzzy=False,
+        header_comment=HEADER,
+        creation_date=old.creation_date,
+        revision_date=old.revision_date,
+    )
     for message in sorted(template(), key=lambda message: (str(message.id), message.context or "")):
         if message.id:
             same = known.get(key_of(message))
@@ -97,8 +109,6 @@ def updated(language: str) -> Catalog:
                 user_comments=same.user_comments if same else (),
                 context=message.context,
             )
-    fresh.creation_date = old.creation_date
-    fresh.revision_date = old.revision_date
     return fresh
 
 
