@@ -1,13 +1,14 @@
 """From the outbox to the mail server, and what came of it (M3, M7).
 
 A letter is claimed and the claim committed, then sent outside of any transaction, then its outcome is recorded. A claim
-has a lease: it ends with the letter's outcome, or at `next_try_at` when the process that held it died.
+has a lease: it ends with the letter's outcome, or at `next_try_at` when the process that held it died. That a letter was
+accepted is committed at once, in one statement; its attempt and its ledger line follow with those of its batch.
 """
 
 import logging
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from webim_offline.database_clock import database_now
 logger = logging.getLogger(__name__)
 BATCH = 50
 LEASE = timedelta(seconds=LONGEST_LETTER + 15)
+LEDGER_EVERY = 1.0  # seconds
 RENEW_AFTER = 5.0  # seconds after which the claims of a batch are renewed before its next letter
 LONGEST_RUN = 30.0  # seconds; a next run comes each second anyway
 SHORTEST_PAUSE = timedelta(seconds=5)
@@ -59,6 +61,7 @@ class Claim:
 
     letters: list[OutgoingEmail]
     claimed_at: datetime
+    accepted: list[tuple[OutgoingEmail, datetime, str]] = field(default_factory=list)  # not yet in the ledger
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     _began: float = field(default_factory=time.monotonic)
     _renewed: float = field(default_factory=time.monotonic)
@@ -108,11 +111,22 @@ def _is_due(now: datetime) -> bool:
 
 
 def _send(claim: Claim, server: MailConnection) -> int:
+    """Send a claimed batch and tell the ledgers; returns how many letters were accepted."""
+    try:
+        return _send_batch(claim, server)
+    finally:
+        write_ledger(claim)
+
+
+def _send_batch(claim: Claim, server: MailConnection) -> int:
     """Send a claimed batch in the order it was written; what a broken connection leaves over is given back."""
     sender = envelope_sender()
-    accepted = 0
+    accepted, written_at = 0, time.monotonic()
     for place, letter in enumerate(claim.letters):
         claim.renew(claim.letters[place:])
+        if time.monotonic() - written_at > LEDGER_EVERY:
+            write_ledger(claim)
+            written_at = time.monotonic()
         was_used = server.delivered > 0
         try:
             reply = server.deliver(sender, on_the_wire(letter.recipient), as_bytes(letter))
@@ -123,7 +137,7 @@ def _send(claim: Claim, server: MailConnection) -> int:
             # a server may end a conversation after some letters: not this letter's trouble
             give_back(claim.letters[place:], claim)
             return accepted
-        _record_surely(letter, claim, reply)
+        _surely(letter, record_accepted if reply.verdict == Verdict.ACCEPTED else record_outcome, letter, claim, reply)
         accepted += reply.verdict == Verdict.ACCEPTED
         if not server.is_open:
             give_back(claim.letters[place + 1 :], claim)
@@ -131,18 +145,18 @@ def _send(claim: Claim, server: MailConnection) -> int:
     return accepted
 
 
-def _record_surely(letter: OutgoingEmail, claim: Claim, reply: Reply) -> None:
+def _surely(letter: OutgoingEmail, record: Callable[..., None], *arguments: object) -> None:
     """An outcome that is not written down is a letter sent twice: a database that is away for a moment is waited for."""
     for pause in (0.5, 1, 2, 4, 8):
         try:
-            record_outcome(letter, claim, reply)
+            record(*arguments)
         except OperationalError as trouble:
-            logger.warning("letter %s: its outcome (%s) could not be recorded yet: %s", letter.pk, reply.verdict, trouble)
+            logger.warning("letter %s was sent, but its outcome could not be recorded yet: %s", letter.pk, trouble)
             connection.close()
             time.sleep(pause)
         else:
             return
-    record_outcome(letter, claim, reply)
+    record(*arguments)
 
 
 @transaction.atomic
@@ -171,18 +185,21 @@ def _end_lost_claims(now: datetime) -> None:
     only one the server may have accepted: it counts as a lost answer. The others were never begun.
     """
     left = list(
-        OutgoingEmail.objects.filter(status=EmailStatus.SENDING, next_try_at__lte=now)
+        OutgoingEmail.objects.filter(status__in=(EmailStatus.SENDING, EmailStatus.SENT), next_try_at__lte=now)
         .select_for_update(skip_locked=True, no_key=True)
         .order_by("pk")
     )
+    if not left:
+        return
+    sent = [(letter, letter.sent_at, "") for letter in left if letter.status == EmailStatus.SENT]
+    write_ledger(Claim([], now, sent))
+    unsent = [letter for letter in left if letter.status == EmailStatus.SENDING]
     begun: dict[uuid.UUID | None, OutgoingEmail] = {}
-    for letter in left:
+    for letter in unsent:
         begun.setdefault(letter.claim, letter)
     for letter in sorted(begun.values(), key=lambda letter: letter.dialog_id):
-        claim = Claim([letter], now)
-        claim.id = letter.claim
-        record_outcome(letter, claim, Reply(Verdict.LOST, WORKER_LOST), pause=timedelta(0))
-    give_back([letter for letter in left if begun[letter.claim] is not letter], None)
+        record_outcome(letter, Claim([letter], now, id=letter.claim), Reply(Verdict.LOST, WORKER_LOST), pause=timedelta(0))
+    give_back([letter for letter in unsent if begun[letter.claim] is not letter], None)
 
 
 def give_back(letters: Iterable[OutgoingEmail], claim: Claim | None) -> None:
@@ -193,26 +210,45 @@ def give_back(letters: Iterable[OutgoingEmail], claim: Claim | None) -> None:
     rows.update(status=EmailStatus.WAITING, claim=None, next_try_at=database_now())
 
 
+def record_accepted(letter: OutgoingEmail, claim: Claim, reply: Reply) -> None:
+    """Commit that the server has the letter, whoever holds it now; until `write_ledger`, its lease stays to be found by."""
+    now = claim.now()
+    OutgoingEmail.objects.filter(pk=letter.pk).exclude(status=EmailStatus.SENT).update(
+        status=EmailStatus.SENT, sent_at=now, attempts=letter.attempts + 1, last_error=""
+    )
+    claim.accepted.append((letter, now, reply.detail))
+
+
+@transaction.atomic
+def write_ledger(claim: Claim) -> None:
+    """Note the attempts of accepted letters and tell their dialogs' ledgers."""
+    if not claim.accepted:
+        return
+    OutgoingEmail.objects.filter(pk__in=[letter.pk for letter, _at, _said in claim.accepted], status=EmailStatus.SENT).update(
+        claim=None, next_try_at=None
+    )
+    DeliveryAttempt.objects.bulk_create(
+        DeliveryAttempt(email=letter, at=at, outcome=Outcome.ACCEPTED, detail=said) for letter, at, said in claim.accepted
+    )
+    record_deliveries([_ledger_line(letter, EmailStatus.SENT, said, at) for letter, at, said in claim.accepted])
+    claim.accepted = []
+
+
 @transaction.atomic
 def record_outcome(letter: OutgoingEmail, claim: Claim, reply: Reply, *, pause: timedelta | None = None) -> None:
-    """Note what came of one try: the letter, the attempt and the ledger line; then M7 where nobody was reached."""
+    """Note a try that was not accepted: the letter, the attempt and the ledger line; then M7 where nobody was reached."""
     now = claim.now()
     status, lost = _status_after(letter, reply, now)
-    waits = status == EmailStatus.WAITING
     next_try_at = None
-    if waits:
+    if status == EmailStatus.WAITING:
         next_try_at = min(now + (pause_before_next_try(now, letter.give_up_at) if pause is None else pause), letter.give_up_at)
-    rows = OutgoingEmail.objects.filter(pk=letter.pk)
-    # an accepted letter is accepted, whoever holds it now; anything else only counts for the claim it belongs to
-    rows = rows.exclude(status=EmailStatus.SENT) if status == EmailStatus.SENT else rows.filter(claim=claim.id)
-    written = rows.update(
+    written = OutgoingEmail.objects.filter(pk=letter.pk, status=EmailStatus.SENDING, claim=claim.id).update(
         status=status,
         next_try_at=next_try_at,
         claim=None,
         attempts=letter.attempts + 1,
         lost_answers=lost,
-        last_error="" if status == EmailStatus.SENT else reply.detail,
-        sent_at=now if status == EmailStatus.SENT else None,
+        last_error=reply.detail,
     )
     if not written:
         logger.warning("letter %s: its claim had ended before its outcome was known (%s)", letter.pk, reply.verdict)
@@ -225,10 +261,8 @@ def record_outcome(letter: OutgoingEmail, claim: Claim, reply: Reply, *, pause: 
 
 
 def _status_after(letter: OutgoingEmail, reply: Reply, now: datetime) -> tuple[EmailStatus, int]:
-    """The status a verdict leads to, and how many answers were lost by then (M3)."""
+    """The status a verdict that is no acceptance leads to, and how many answers were lost by then (M3)."""
     lost = letter.lost_answers + (reply.verdict == Verdict.LOST)
-    if reply.verdict == Verdict.ACCEPTED:
-        return EmailStatus.SENT, lost
     if lost >= MOST_LOST_ANSWERS:
         return EmailStatus.UNKNOWN, lost
     if reply.verdict == Verdict.REFUSED:
@@ -270,6 +304,7 @@ def _fall_back(letter: OutgoingEmail, status: str, detail: str) -> None:
 @transaction.atomic
 def keep_letters() -> int:
     """Without a mail server letters stay here, readable, and say so; returns how many were looked at."""
+    _end_lost_claims(database_now())
     now = database_now()
     letters = list(
         OutgoingEmail.objects.select_related("dialog")

@@ -222,7 +222,7 @@ class TestTroubleThatPasses:
         assert 25 < tries == letter.attempts == letter.tries.count()
 
     def test_a_database_that_is_away_for_a_moment_makes_no_second_letter(self, letter, host, monkeypatch):
-        record, calls = delivery.record_outcome, []
+        record, calls = delivery.record_accepted, []
 
         def fails_twice(*args, **kwargs):
             calls.append(1)
@@ -230,7 +230,7 @@ class TestTroubleThatPasses:
                 raise OperationalError("the database is restarting")
             return record(*args, **kwargs)
 
-        monkeypatch.setattr(delivery, "record_outcome", fails_twice)
+        monkeypatch.setattr(delivery, "record_accepted", fails_twice)
         monkeypatch.setattr(delivery.time, "sleep", lambda _: None)
         monkeypatch.setattr(connection, "close", lambda: None)
         send_letters()
@@ -296,8 +296,21 @@ class TestLostAnswers:
         OutgoingEmail.objects.update(claim=uuid.uuid4())  # another run has it now
         delivery.record_outcome(mine, claim, smtp.Reply(smtp.Verdict.REFUSED, "550 late"))
         assert now_of(letter).status == EmailStatus.SENDING
-        delivery.record_outcome(mine, claim, smtp.Reply(smtp.Verdict.ACCEPTED, "250 late"))
+        delivery.record_accepted(mine, claim, smtp.Reply(smtp.Verdict.ACCEPTED, "250 late"))
         assert now_of(letter).status == EmailStatus.SENT
+        delivery.record_outcome(mine, claim, smtp.Reply(smtp.Verdict.PUT_OFF, "450 from the other run"))
+        assert now_of(letter).status == EmailStatus.SENT
+
+    def test_a_worker_that_died_before_the_ledger_was_told_sends_nothing_again(self, letter, host):
+        claim = delivery.claim_letters()
+        delivery.record_accepted(claim.letters[0], claim, smtp.Reply(smtp.Verdict.ACCEPTED, "250 OK"))
+        send_letters()
+        assert ledger(letter).status == DeliveryStatus.QUEUED
+        later(delivery.LEASE.total_seconds() + 1)
+        assert not host.accepted
+        assert ledger(letter).status == DeliveryStatus.ACCEPTED
+        assert outcomes(letter) == [Outcome.ACCEPTED]
+        assert now_of(letter).next_try_at is None
 
 
 class TestWithoutAServer:
