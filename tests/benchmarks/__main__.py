@@ -1,0 +1,95 @@
+"""`make bench`: run the benchmarks, print a table, write `var/bench.jsonl` (interfaces.md, "Benchmark figures").
+
+    python -m tests.benchmarks               all
+    python -m tests.benchmarks "name,name"   only these
+
+Every run has a throw-away database on PostgreSQL (and Redis): those of this machine, or its own.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.services import Missing, database, postgresql, redis_server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BENCHMARKS = {
+    "sweep_10k_of_100k_vs_raw": "tests.benchmarks.sweep",
+    "start_dialog_statements": "tests.benchmarks.starts",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of var/bench.jsonl."""
+
+    name: str
+    value: float
+    unit: str
+    note: str
+
+
+@contextlib.contextmanager
+def service_of_its_own() -> Iterator[None]:
+    """Django set up on an empty, migrated PostgreSQL database and a Redis; nothing of it stays."""
+    name = f"webim_offline_bench_{os.getpid()}"
+    with postgresql() as address, redis_server() as broker, database(address, name) as url, tempfile.TemporaryDirectory() as folder:
+        for ours in ("EMAIL_URL", "PUBLIC_URL", "DEBUG"):
+            os.environ.pop(ours, None)
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "webim_offline.settings",
+            "DATABASE_URL": url,
+            "REDIS_URL": f"{broker}/15",
+            "SECRET_KEY": "of a benchmark",
+            "VAR_DIR": folder,
+        }
+        import django
+        from django.core.management import call_command
+        from django.db import connections
+
+        django.setup()
+        call_command("migrate", verbosity=0, interactive=False)
+        try:
+            yield
+        finally:
+            connections.close_all()
+
+
+def chosen(words: str) -> dict[str, str]:
+    names = [word.strip() for word in words.split(",") if word.strip()] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        raise SystemExit(f"No benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+    return {name: BENCHMARKS[name] for name in names}
+
+
+def main(words: str) -> int:
+    from importlib import import_module
+
+    wanted = chosen(words)
+    figures: list[tuple[Figure, float]] = []
+    with service_of_its_own():
+        for name, module in wanted.items():
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            measure: Callable[[], tuple[float, str, str, float]] = import_module(module).measure
+            value, unit, note, limit = measure()
+            figures.append((Figure(name, round(value, 3), unit, note), limit))
+    target = ROOT / "var" / "bench.jsonl"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("".join(json.dumps(asdict(figure)) + "\n" for figure, _ in figures))
+    print(f"{'name':<36} {'value':>10} {'unit':<8} {'to reach':>9}  note")
+    for figure, limit in figures:
+        mark = "" if figure.value <= limit else "  MISSED"
+        print(f"{figure.name:<36} {figure.value:>10g} {figure.unit:<8} {f'<= {limit:g}':>9}  {figure.note}{mark}")
+    return int(any(figure.value > limit for figure, limit in figures))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    except Missing as package:
+        sys.exit(f"{package} is not installed (make test-deps)")
