@@ -13,7 +13,7 @@ def texts(*, mail_only: bool) -> dict[str, str]:
         "window": _("%(account)s: messages"),
         "minimise": _("Minimise"),
         "end": _("End chat"),
-        "online": _("Online"),
+        "online": _("We are online"),
         "offline": _("We are not online now"),
         "disconnected": _("No connection"),
         "lead_online": _("Write to us: we answer right here."),

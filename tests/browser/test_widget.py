@@ -54,7 +54,8 @@ def _everybody_goes_home(server):
         account = Account.objects.get(slug="demo")
         for person in account.operators.exclude(status="offline"):
             set_status(person, "offline")
-        usual = {"left_messages_in_workspace": True, "widget_offline_mode": "form", "contact_email": "required", "contact_phone": "off"}
+        usual = {"left_messages_in_workspace": True, "widget_offline_mode": "form"}
+        usual |= {"contact_email": "required", "contact_phone": "off"}
         change_settings(account, usual, actor=None)
     """)
 
@@ -229,6 +230,22 @@ def test_a_page_from_the_page_cache_is_a_visit_again(server, visitor):
     assert until(lambda: presence(server, number) == [False, True, 0], 8)
     page.evaluate("() => window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     assert until(lambda: presence(server, number) == [True, False, 1], 8)
+
+
+def test_a_restart_of_the_service_is_no_goodbye(server, visitor):
+    page = opened(visitor, f"{server.url}/demo/")
+    number = leave_message(page)
+    server.stop()
+    server.start()
+    window = page.get_by_role("dialog")
+    expect(window.get_by_text("No network.")).to_be_hidden(timeout=10_000)
+    server.run(f"""
+        dialog = Dialog.objects.get(account__slug="demo", number={number})
+        conversation.answer(dialog.pk, Operator.objects.get(username="anna"), "We are back", key="restart-1")
+    """)
+    expect(window.get_by_role("log")).to_contain_text("We are back", use_inner_text=True, timeout=10_000)
+    assert until(lambda: presence(server, number) == [True, False, 1], 8)
+    assert server.run(f"print(DialogEvent.objects.filter(dialog__number={number}, kind='visitor_left').count())") == "0"
 
 
 def test_ten_tabs_of_one_browser_all_work_and_hold_one_poll(server, visitor):

@@ -636,9 +636,9 @@
 
   function serviceChanged() {
     const text = ui.root && isOpen && !(talk && talk.open) && (wasChat ? ui.line : ui.text).value.trim();
-    banner = text ? (service === 'online' ? 'now_online' : 'now_offline') : '';
-    // W3: a text begun online is accepted first, and contacts are asked for afterwards
-    mode = text && service === 'offline' ? 'plain' : '';
+    // W3: a text begun online is accepted first, and contacts that are missing are asked for afterwards
+    mode = text && service === 'offline' && Object.keys(problems(Object.keys(inputs))).length ? 'plain' : '';
+    banner = text && service === 'online' ? 'now_online' : mode && 'now_offline';
     render();
   }
 
@@ -732,7 +732,8 @@
     const wantsContacts = mode === 'form';
     const filled = Object.keys(contactsTyped()).length > 0;
     say(ui.lead, wantsContacts ? session.offline_text || t.lead_offline
-      : online ? (banner === 'now_online' && filled ? t.lead_kept : t.lead_online) : t.offline);
+      : banner === 'now_online' && filled ? t.lead_kept : t.lead_online);
+    show(ui.lead, wantsContacts || online);
     Object.entries(inputs).forEach(([name, one]) => {
       if (one.wrap.parentNode !== ui.fields) ui.fields.append(one.wrap);
       show(one.wrap, wantsContacts && (!talk || talk.missing.includes(name) || (session.form.either && name === 'phone')));
