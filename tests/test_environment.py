@@ -283,5 +283,8 @@ class TestDemoPasswords:
         file = tmp_path / "embedded" / "webim_offline.sqlite3"
         for command in (("migrate", "-v0"), ("load_demo",)):
             assert run("manage.py", *command, VAR_DIR=str(file.parent)).returncode == 0
-        done = run(*SUPERVISOR, VAR_DIR=str(tmp_path), DATABASE_URL=f"sqlite:///{file}", SECRET_KEY="s" * 50, PORT=str(free_port()))
-        assert_refused_in_one_line(done, "a production start refuses that")
+        for command in (SUPERVISOR, WEB, ("-c", "import webim_offline.wsgi")):
+            done = run(
+                *command, VAR_DIR=str(tmp_path), DATABASE_URL=f"sqlite:///{file}", SECRET_KEY="s" * 50, PORT=str(free_port())
+            )
+            assert_refused_in_one_line(done, "a production start refuses that")

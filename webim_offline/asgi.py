@@ -10,7 +10,9 @@ django_application = get_wsgi_application()
 from a2wsgi import WSGIMiddleware  # noqa: E402 - Django must be set up first
 
 from dialogs.live.app import LiveApp  # noqa: E402
+from webim_offline.startup import refuse_demo_passwords  # noqa: E402
 
+refuse_demo_passwords()
 live = LiveApp()
 _pages = WSGIMiddleware(django_application, workers=16)
 

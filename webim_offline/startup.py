@@ -23,6 +23,8 @@ from operators.models import Account  # noqa: E402
 from webim_offline import catalogues  # noqa: E402
 from webim_offline.environment import Refused  # noqa: E402
 
+IN_PRODUCTION = "The demo logins in this database still have their demo passwords: a production start refuses that."
+
 
 def claim() -> IO[str]:
     """One supervisor a folder, or two would share a broker and one port for hints. Keep the returned file open: it is our claim."""
@@ -57,13 +59,26 @@ def prepare() -> str:
     finally:
         connection.close()
     if open_to_all:
-        _refuse_demo_passwords(addresses)
+        _refuse_to_open(addresses)
     return _greeting(with_logins=open_to_all)
 
 
-def _refuse_demo_passwords(addresses: list[tuple[int, tuple]]) -> None:
+def refuse_demo_passwords() -> None:
+    """End a production server (DATABASE_URL is set) that anybody could sign in to. The embedded one is judged by its HOST."""
+    if settings.EMBEDDED:
+        return
+    try:
+        if demo_passwords_stand():
+            raise Refused(IN_PRODUCTION)
+    except DatabaseError:
+        pass  # no database, no signing in; /healthz tells
+    finally:
+        connection.close()
+
+
+def _refuse_to_open(addresses: list[tuple[int, tuple]]) -> None:
     if not settings.EMBEDDED:
-        raise Refused("The demo logins in this database still have their demo passwords: a production start refuses that.")
+        raise Refused(IN_PRODUCTION)
     if not all(ipaddress.ip_address(address[0].partition("%")[0]).is_loopback for _, address in addresses):
         raise Refused(
             f"HOST={settings.HOST}: the demo logins still have their demo passwords, known to everyone. "
