@@ -77,7 +77,7 @@ def compose(dialog: Dialog, news: News, *, language: str, subject: str = "") -> 
             "number": dialog.number,
             "name": name,
             "is_first": news.kind == LetterKind.FIRST,
-            "heading": _heading(news, name),
+            "what": _what(news),
             "messages": _paragraphs(news.messages, zone, dialog.created_at),
             "left_out": _left_out(news.left_out),
             "contacts": [(_label(key), _one_line(value, 500)) for key, value in news.contacts.items()],
@@ -85,7 +85,8 @@ def compose(dialog: Dialog, news: News, *, language: str, subject: str = "") -> 
             "link": f"{settings.PUBLIC_URL}/workspace/{dialog.number}/" if dialog.in_workspace else "",
             "facts": _facts(dialog, zone) if news.kind == LetterKind.FIRST else [],
             "evidence": start_sentence(dialog) if news.kind == LetterKind.FIRST else "",
-            "footer": _footer(dialog),
+            "only_mail": "" if dialog.in_workspace else _("This message only goes by mail: it is not in the workspace."),
+            "footer": _("This address is entered under “For left messages” of %(account)s.") % {"account": dialog.account.name},
         }
         own_subject = _("Left message #%(number)s: %(name)s") % {"number": dialog.number, "name": name}
         return Letter(
@@ -95,12 +96,12 @@ def compose(dialog: Dialog, news: News, *, language: str, subject: str = "") -> 
         )
 
 
-def _heading(news: News, name: str) -> str:
+def _what(news: News) -> str:
     if news.kind == LetterKind.FIRST:
-        return name
+        return _("Left message")
     if news.messages:
-        return _("New message from %(name)s") % {"name": name}
-    return _("Contacts of %(name)s") % {"name": name} if news.contacts else name
+        return _("New message")
+    return _("New contacts") if news.contacts else _("Picked up")
 
 
 def _paragraphs(messages: Sequence[Message], zone: ZoneInfo, started: datetime) -> list[tuple[str, str]]:
@@ -148,8 +149,7 @@ def _offset(at: datetime) -> str:
 
 
 def _as_text(context: Mapping[str, Any]) -> str:
-    number, heading = context["number"], context["heading"]
-    blocks = [f"#{number} {heading}"]
+    blocks = [f"{context['what']}\n#{context['number']} {context['name']}"]
     if context["left_out"]:
         blocks.append(str(context["left_out"]))
     blocks += [f"{at}\n{text}" for at, text in context["messages"]]
@@ -157,18 +157,15 @@ def _as_text(context: Mapping[str, Any]) -> str:
         blocks.append(str(context["pick_up"]))
     if context["link"]:
         blocks.append(f"{_('Open the dialog')}: {context['link']}")
+    elif context["is_first"]:
+        blocks.append(context["only_mail"])
     if lines := [f"{label}: {value}" for label, value in (*context["contacts"], *context["facts"])]:
         blocks.append("\n".join(lines))
     if context["evidence"]:
         blocks.append(str(context["evidence"]))
     if context["is_first"]:
-        blocks.append("-- \n" + "\n".join(context["footer"]))
+        blocks.append(f"-- \n{context['footer']}")
     return "\n\n".join(blocks) + "\n"
-
-
-def _footer(dialog: Dialog) -> list[str]:
-    lines = [] if dialog.in_workspace else [_("This message only goes by mail: it is not in the workspace.")]
-    return [*lines, _("This address is entered under “For left messages” of %(account)s.") % {"account": dialog.account.name}]
 
 
 def _clean(text: str) -> str:
