@@ -293,6 +293,7 @@ def leave_contacts(visitor_id: int, contacts: Contacts) -> None:
     _keep_contacts(visitor, contacts)
     for dialog in dialogs:
         record.event(dialog, EventKind.CONTACTS_LEFT, record.now)
+    record.channels.add(visitor_channel(visitor_id))
     record.write(dialogs)
 
 
@@ -386,6 +387,7 @@ def bring_into_workspace(dialog_id: int, *, actor: Operator | None, why: str = "
     now = database_now()
     record = Record(now)
     dialog.in_workspace = True
+    record.channels.add(visitor_channel(dialog.visitor_id))
     record.event(dialog, EventKind.ENTERED_WORKSPACE, now, actor=actor, data={"why": why} if why else {})
     if why:
         record.system(dialog, system_messages.ENTERED_UNDELIVERED, now, {"why": why})
