@@ -18,6 +18,7 @@ from django.conf import settings  # noqa: E402 - the models below need Django se
 from django.core.management import call_command  # noqa: E402
 from django.db import DatabaseError, connection  # noqa: E402
 
+from dialogs.actions.deadlines import forget_beats  # noqa: E402
 from operators.demo import LOGINS, demo_password, demo_passwords_stand  # noqa: E402
 from operators.models import Account  # noqa: E402
 from webim_offline import catalogues  # noqa: E402
@@ -51,8 +52,10 @@ def prepare() -> str:
     shutil.rmtree(settings.BROKER_DIR, ignore_errors=True)
     try:
         call_command("migrate", verbosity=0, interactive=False)
-        if settings.EMBEDDED and not Account.objects.exists():
-            call_command("load_demo", stdout=io.StringIO())
+        if settings.EMBEDDED:
+            forget_beats()
+            if not Account.objects.exists():
+                call_command("load_demo", stdout=io.StringIO())
         open_to_all = demo_passwords_stand()
     except DatabaseError as error:
         raise Refused(f"The database cannot be used: {' '.join(str(error).split())}") from None

@@ -136,6 +136,13 @@ def test_the_sweep_gives_its_pulse(client):
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_new_start_forgets_the_earlier_ones_pulses(client):
+    pulse(Pulse.LEASES, ago=3)
+    deadlines.forget_beats()
+    assert client.get("/healthz").status_code == 503
+    assert Pulse.objects.get().name == Pulse.LEASES  # P9 measures an outage by it
+
+
 class TestBeat:
     @pytest.fixture
     def scheduler(self, monkeypatch):
