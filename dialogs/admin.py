@@ -6,8 +6,10 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -27,7 +29,7 @@ class MessageInline(ReadOnlyInline):
     empty_text = gettext_lazy("No messages.")
     most = 200
     newest_first = False
-    fields = readonly_fields = ("at", "who", "words")
+    fields = readonly_fields = ("when", "who", "words")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("author", "visitor")
@@ -48,7 +50,7 @@ class EventInline(ReadOnlyInline):
     verbose_name_plural = gettext_lazy("Events (the latest 200)")
     most = 200
     newest_first = False
-    fields = readonly_fields = ("at", "kind", "who", "why")
+    fields = readonly_fields = ("when", "kind", "who", "why")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("actor")
@@ -98,7 +100,7 @@ class NumberOrVisitor(ReadOnlyAdmin):
 
 @admin.register(Dialog)
 class DialogAdmin(NumberOrVisitor):
-    list_display = ("numbered", "visitor", "start_state", "current_state", "state", "email_only", "operator", "created_at")
+    list_display = ("numbered", "visitor", "start_state", "current_state", "state", "email_only", "operator", "started")
     list_display_links = ("numbered",)
     list_select_related = ("visitor", "operator", "account")
     list_filter = (
@@ -165,6 +167,10 @@ class DialogAdmin(NumberOrVisitor):
     def numbered(self, dialog: Dialog) -> str:
         return f"#{dialog.number}"
 
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def started(self, dialog: Dialog) -> str:
+        return date_format(localtime(dialog.created_at), "SHORT_DATETIME_FORMAT")
+
     @admin.display(description=gettext_lazy("visitor"))
     def visitor_link(self, dialog: Dialog) -> SafeString:
         page = reverse("admin:dialogs_visitor_change", args=[dialog.visitor_id])
@@ -189,7 +195,7 @@ class DialogAdmin(NumberOrVisitor):
             except Refused as refusal:
                 refused.append(f"#{dialog.number}: {refusal}")
             else:
-                self.log_change(request, dialog, _("Brought into the workspace."))
+                self.log_change(request, dialog, [{"changed": {"fields": ["in the workspace"]}}])
                 brought += 1
         for text in refused:
             messages.error(request, text)

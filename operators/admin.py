@@ -8,14 +8,18 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.admin import Group
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
@@ -30,6 +34,8 @@ __all__ = ["AccountScopedAdmin", "OwnRelatedFilter", "ReadOnlyAdmin", "ReadOnlyI
 admin.site.site_header = gettext_lazy("Settings of the service")
 admin.site.site_title = gettext_lazy("Settings")
 admin.site.index_title = gettext_lazy("What would you like to look at?")
+
+admin.site.unregister(Group)  # rights follow from the role alone
 
 # interfaces.md, "Settings of an account": what a customer's supervisor may change; the rest only support staff
 SUPERVISORS_SETTINGS = frozenset(
@@ -61,7 +67,7 @@ class SettingChangeInline(ReadOnlyInline):
     verbose_name_plural = gettext_lazy("History of changes (the latest 50)")
     empty_text = gettext_lazy("No changes yet.")
     most = 50
-    fields = readonly_fields = ("at", "who", "what", "old_value", "new_value")
+    fields = readonly_fields = ("when", "who", "what", "old_value", "new_value")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("actor")
@@ -72,26 +78,49 @@ class SettingChangeInline(ReadOnlyInline):
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, change: SettingChange) -> str:
-        """The setting's label; `kind.field.part` for a department, language or contact field."""
-        model: type[models.Model] = Account
-        kind, _dot, rest = change.field.partition(".")
-        name, part = kind, ""
-        if rest:
-            name, _dot, part = rest.partition(".")
-            model = {"department": Department, "language": Language, "contactfield": ContactField}.get(kind, Account)
-        try:
-            label = str(model._meta.get_field(name).verbose_name)
-        except FieldDoesNotExist:
-            label = str(PART_CHANGES.get(name, name))
+        """The setting's label; for a department, language or contact field its kind and name as well."""
+        model, name, part = changed_setting(change)
+        field = field_of(model, name)
+        label = str(field.verbose_name if field else PART_CHANGES.get(name, name))
         return f"{model._meta.verbose_name} {part}: {label}" if part else label
 
     @admin.display(description=gettext_lazy("from"))
     def old_value(self, change: SettingChange) -> str:
-        return str(SWITCH.get(change.old, change.old))
+        return in_words(change, change.old)
 
     @admin.display(description=gettext_lazy("to"))
     def new_value(self, change: SettingChange) -> str:
-        return str(SWITCH.get(change.new, change.new))
+        return in_words(change, change.new)
+
+
+def changed_setting(change: SettingChange) -> tuple[type[models.Model], str, str]:
+    """Model, field and name of what changed: `field` of the account, or `kind.field.name` of one of its parts."""
+    kind, _dot, rest = change.field.partition(".")
+    model = {"department": Department, "language": Language, "contactfield": ContactField}.get(kind)
+    if not rest or model is None:
+        return Account, change.field, ""
+    name, _dot, part = rest.partition(".")
+    return model, name, part
+
+
+def field_of(model: type[models.Model], name: str) -> Any:
+    """The field of that name; None for what is none ("added")."""
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+
+
+def in_words(change: SettingChange, value: str) -> str:
+    """A recorded value as the form shows it."""
+    field = field_of(*changed_setting(change)[:2])
+    if field is None or value in {"", "None"}:
+        return "" if value == "None" else value
+    if isinstance(field, models.BooleanField):
+        return _("on") if value == "True" else _("off")
+    if isinstance(field, models.DateTimeField) and (moment := parse_datetime(value)):
+        return date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
+    return str(dict(field.flatchoices).get(value, value))
 
 
 PART_CHANGES = {
@@ -100,7 +129,6 @@ PART_CHANGES = {
     "restored": gettext_lazy("brought back"),
     "deleted": gettext_lazy("deleted"),
 }
-SWITCH = {"True": gettext_lazy("on"), "False": gettext_lazy("off"), "None": ""}
 
 
 class Archiving(AccountScopedAdmin):
@@ -111,17 +139,22 @@ class Archiving(AccountScopedAdmin):
     @admin.action(description=gettext_lazy("Archive"), permissions=["archive"])
     def archive(self, request: HttpRequest, queryset: models.QuerySet) -> None:
         rows = queryset.filter(archived_at=None)
-        if done := self._each(request, rows, partial(self.archive_one, actor=request.user), _("Archived.")):
-            messages.success(request, ngettext("%(count)s archived.", "%(count)s archived.", done) % {"count": done})
+        if done := self._each(request, rows, partial(self.archive_one, actor=request.user), "archived"):
+            messages.success(request, ngettext("%(count)s row archived.", "%(count)s rows archived.", done) % {"count": done})
 
     @admin.action(description=gettext_lazy("Bring back from the archive"), permissions=["archive"])
     def restore(self, request: HttpRequest, queryset: models.QuerySet) -> None:
         rows = queryset.exclude(archived_at=None)
-        if done := self._each(request, rows, partial(self.restore_one, actor=request.user), _("Brought back.")):
-            messages.success(request, ngettext("%(count)s brought back.", "%(count)s brought back.", done) % {"count": done})
+        if done := self._each(request, rows, partial(self.restore_one, actor=request.user), "archived"):
+            messages.success(
+                request, ngettext("%(count)s row brought back.", "%(count)s rows brought back.", done) % {"count": done}
+            )
 
-    def _each(self, request: HttpRequest, rows: models.QuerySet, act: Callable[[Any], None], note: str) -> int:
-        """Do `act` to each row on its own; those it refuses are named with the reason. Returns how many were done."""
+    def _each(self, request: HttpRequest, rows: models.QuerySet, act: Callable[[Any], None], changed: str) -> int:
+        """Do `act`, which changes the field `changed`, to each row on its own; returns how many were done.
+
+        Those it refuses are named with the reason.
+        """
         done = 0
         for row in rows:
             try:
@@ -129,7 +162,7 @@ class Archiving(AccountScopedAdmin):
             except ValidationError as refusal:
                 messages.error(request, f"{row}: {' '.join(refusal.messages)}")
             else:
-                self.log_change(request, row, note)
+                self.log_change(request, row, [{"changed": {"fields": [changed]}}])
                 done += 1
         return done
 
@@ -291,7 +324,7 @@ class StatusChangeInline(ReadOnlyInline):
     fk_name = "operator"
     verbose_name_plural = gettext_lazy("Chosen statuses (the latest 30)")
     most = 30
-    fields = readonly_fields = ("at", "status", "by")
+    fields = readonly_fields = ("when", "status", "by")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("actor")
@@ -405,14 +438,18 @@ class OperatorAdmin(Archiving):
         if queryset.filter(pk=request.user.pk).exists():
             messages.error(request, _("You cannot deactivate yourself."))
         people = queryset.filter(is_active=True).exclude(pk=request.user.pk)
-        if done := self._each(request, people, partial(self._set_active, active=False), _("Deactivated.")):
-            messages.success(request, ngettext("%(count)s deactivated.", "%(count)s deactivated.", done) % {"count": done})
+        if done := self._each(request, people, partial(self._set_active, active=False), "active"):
+            messages.success(
+                request, ngettext("%(count)s person deactivated.", "%(count)s people deactivated.", done) % {"count": done}
+            )
 
     @admin.action(description=gettext_lazy("Activate"), permissions=["archive"])
     def activate(self, request: HttpRequest, queryset: models.QuerySet) -> None:
         people = queryset.filter(is_active=False)
-        if done := self._each(request, people, partial(self._set_active, active=True), _("Activated.")):
-            messages.success(request, ngettext("%(count)s activated.", "%(count)s activated.", done) % {"count": done})
+        if done := self._each(request, people, partial(self._set_active, active=True), "active"):
+            messages.success(
+                request, ngettext("%(count)s person activated.", "%(count)s people activated.", done) % {"count": done}
+            )
 
     def _set_active(self, operator: Operator, *, active: bool) -> None:
         if operator.account_id is None:

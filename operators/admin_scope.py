@@ -12,7 +12,10 @@ from django.forms import ModelForm
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -119,9 +122,15 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
     def construct_change_message(self, request: HttpRequest, form: ModelForm, formsets: Any, add: bool = False) -> Any:
         return super().construct_change_message(request, form, [], add)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # the bare name: "Select … to change" cannot be declined in Russian
+        return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
+
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if object_id is not None:
+            extra_context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
         return self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -182,6 +191,12 @@ class ReadOnlyInline(ScopedChoices, admin.TabularInline):
         formset.most, formset.newest_first = self.most, self.newest_first
         self.reader = request.user  # an inline lives as long as its request
         return formset
+
+    @admin.display(description=gettext_lazy("at"))
+    def when(self, row: Any) -> str:
+        """The moment to the second: rows of one minute are told apart by it."""
+        at = localtime(row.at)
+        return f"{date_format(at, 'DATE_FORMAT')}, {at:%H:%M:%S}"
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False

@@ -67,7 +67,7 @@ class TestArchiving:
             page(Department, "delete", department.pk)
             not in supervisor.get(page(Department, "change", department.pk)).content.decode()
         )
-        assert "1 archived" in act(supervisor, Department, "archive", department)
+        assert "1 row archived" in act(supervisor, Department, "archive", department)
         department.refresh_from_db()
         assert department.archived_at
         act(supervisor, Department, "restore", department)
@@ -82,7 +82,7 @@ class TestArchiving:
     def test_the_last_language_stays(self, supervisor, account, vera):
         vera.languages.clear()
         english, russian = account.languages.all()
-        assert "1 archived" in act(supervisor, Language, "archive", english)
+        assert "1 row archived" in act(supervisor, Language, "archive", english)
         assert "last language" in act(supervisor, Language, "archive", russian)
         russian.refresh_from_db()
         assert russian.archived_at is None
@@ -251,7 +251,7 @@ class TestPeople:
 
     def test_deactivating_and_activating_from_the_list(self, supervisor, anna, boris, vera):
         body = act(supervisor, Operator, "deactivate", anna, boris, vera)
-        assert "2 deactivated" in body
+        assert "2 people deactivated" in body
         assert "You cannot deactivate yourself" in body
         assert set(Operator.objects.filter(is_active=True)) == {vera}
         act(supervisor, Operator, "activate", anna)

@@ -270,7 +270,7 @@ class TestArchivedAccount:
 
     def test_support_staff_archive_and_bring_back(self, client, account, anna, help_):
         people.go_online(anna)
-        assert "1 archived" in self.act(client, account, "archive").content.decode()
+        assert "1 row archived" in self.act(client, account, "archive").content.decode()
         account.refresh_from_db()
         anna.refresh_from_db()
         assert account.archived_at
