@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402 - the models below need Django set up
-from django.core.management import call_command  # noqa: E402
+from django.core.management import CommandError, call_command  # noqa: E402
 from django.db import DatabaseError, connection  # noqa: E402
 
 from dialogs.actions.deadlines import forget_beats  # noqa: E402
@@ -47,7 +47,10 @@ def prepare() -> str:
     addresses = _addresses()
     for family, address in addresses:
         _try_port(family, address)
-    catalogues.compile_changed()
+    try:
+        catalogues.compile_changed()
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be written: {error.strerror}.") from None
     # ticks of an earlier run are stale: whatever they meant is a row that is still due
     shutil.rmtree(settings.BROKER_DIR, ignore_errors=True)
     try:
@@ -59,6 +62,8 @@ def prepare() -> str:
         open_to_all = demo_passwords_stand()
     except DatabaseError as error:
         raise Refused(f"The database cannot be used: {' '.join(str(error).split())}") from None
+    except CommandError as error:
+        raise Refused(f"The demo account cannot be loaded: {error}") from None
     finally:
         connection.close()
     if open_to_all:
