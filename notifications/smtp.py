@@ -165,6 +165,6 @@ def _words(error: BaseException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
         return _said(error.smtp_code, words if isinstance(words, bytes) else str(words).encode())
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
     return _short(str(error) or type(error).__name__)
