@@ -55,7 +55,7 @@ def service_states(account_ids: Iterable[int], now: datetime) -> dict[int, set[t
         account__in=list(online), is_active=True, status=Status.ONLINE, last_seen_at__isnull=False, languages__isnull=False
     ).values_list("account_id", "account__operator_lease", "last_seen_at", "departments", "languages")
     for account_id, lease, last_seen_at, department_id, language_id in rows:
-        if now - last_seen_at <= timedelta(seconds=lease):
+        if is_effectively_online(Status.ONLINE, last_seen_at, lease=lease, now=now):
             online[account_id].add((department_id, language_id))
             online[account_id].add((None, language_id))
     return online

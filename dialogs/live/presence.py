@@ -1,6 +1,8 @@
 """Signs of life in memory (P2). Only beginnings and ends of visits become rows, in batches."""
 
 from collections import Counter
+from collections.abc import Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -26,7 +28,7 @@ class Alive:
 class Visits:
     """The visits one live process holds."""
 
-    def __init__(self, clock=monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.clock = clock
         self.alive: dict[Key, Alive] = {}
         self.of_visitor: Counter[int] = Counter()
