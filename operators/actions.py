@@ -178,14 +178,14 @@ def archive(row: Department | Language) -> None:
     publish(service_channel(row.account_id), workspace_channel(row.account_id))
 
 
-def workspaces_seen(tickets: Mapping[int, datetime]) -> set[int]:
+def workspaces_seen(tickets: Mapping[int, datetime]) -> dict[int, datetime]:
     """Write the signs of life of many workspaces in one statement (A2).
 
-    `tickets` maps operator ids to the moment their workspace's ticket was issued. Returns the operators whose tickets
-    are void: signed out since, deactivated, or their account archived.
+    `tickets` maps operator ids to the moment their newest ticket was issued. Returns for everyone who may work from when
+    on tickets are valid (X5); who is missing there was deactivated, or the account archived.
     """
     now = database_now()
-    known = Operator.objects.filter(pk__in=tickets, is_active=True, account__archived_at=None).select_related("account")
+    known = list(Operator.objects.filter(pk__in=tickets, is_active=True, account__archived_at=None).select_related("account"))
     alive = [person for person in known if tickets[person.pk] >= person.tickets_valid_from]
     back = {
         person.account_id
@@ -194,4 +194,4 @@ def workspaces_seen(tickets: Mapping[int, datetime]) -> set[int]:
     }
     Operator.objects.filter(pk__in=[person.pk for person in alive]).update(last_seen_at=now)
     publish(*(service_channel(account_id) for account_id in back if account_id))
-    return set(tickets) - {person.pk for person in alive}
+    return {person.pk: person.tickets_valid_from for person in known}

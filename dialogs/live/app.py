@@ -1,7 +1,8 @@
-"""The ASGI app of the live process: `/live/visit/{poll,beat,bye}` and `/live/workspace/poll`.
+"""The ASGI app of the live process: `/live/visit/{stream,poll,beat,bye}` and `/live/workspace/{stream,poll}`.
 
-Bodies are JSON sent as text/plain, so that a widget on another origin needs no preflight. Answers: 200 or 204; 400 for a
-body that is not understood, 401 for a ticket (fetch a new one and come again), 404, 405, 413, 421 for a foreign host.
+Streams are WebSockets (see `streams`); a page that cannot have one polls. Bodies are JSON sent as text/plain, so that a
+widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body that is not understood, 401 for a ticket
+(fetch a new one and come again), 404, 405, 413, 421 for a foreign host.
 """
 
 import asyncio
@@ -19,10 +20,11 @@ from django.http.request import split_domain_port, validate_host
 
 from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
-from dialogs.live import tickets
+from dialogs.live import streams, tickets
 from dialogs.live.hub import Hub
 from dialogs.live.presence import Key, Visits
 from dialogs.live.service import Board
+from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
 from operators.actions import operator_channel, workspace_channel, workspaces_seen
 from webim_offline import realtime
@@ -34,6 +36,7 @@ WORKSPACE_POLL = 15.0
 TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
 TICK = 0.2
 RENEW_EVERY = 5.0
+MOST_VISITS = 100  # pages of one visitor at once
 CORS = [(b"access-control-allow-origin", b"*")]
 
 Scope = dict[str, Any]
@@ -57,6 +60,7 @@ class LiveApp:
         self.hub = Hub()
         self.visits = Visits()
         self.board = Board(self.hub)
+        self.streams = Streams()
         self.workspaces: dict[int, datetime] = {}  # operator id -> when the newest ticket heard of was issued
         self.new_workspaces: set[int] = set()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
@@ -67,7 +71,14 @@ class LiveApp:
 
     async def start(self) -> None:
         """Begin the background work; the first lease is written before anything is held under it."""
-        loops = (self._keep_presence, self._keep_lease, self._keep_board, self._keep_operators, self._keep_listening)
+        loops = (
+            self._keep_presence,
+            self._keep_lease,
+            self._keep_board,
+            self._keep_operators,
+            self._keep_listening,
+            self.streams.keep_pinging,
+        )
         self.tasks = [asyncio.create_task(loop(), name=loop.__name__) for loop in loops]
 
     async def stop(self) -> None:
@@ -135,10 +146,21 @@ class LiveApp:
             waited = 0.0
             heard, self.workspaces, self.new_workspaces = self.workspaces, {}, set()
             try:
-                void = await self._in_database(workspaces_seen, heard)
-                self.hub.heard([operator_channel(operator_id) for operator_id in void])
+                valid_from = await self._in_database(workspaces_seen, heard)
+                self.hub.heard([operator_channel(operator_id) for operator_id in heard if operator_id not in valid_from])
+                self._end_void_streams(heard, valid_from)
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
+
+    def _end_void_streams(self, heard: dict[int, datetime], valid_from: dict[int, datetime]) -> None:
+        """X5: streams of people who signed out, were deactivated or changed; who still may comes back with a new ticket."""
+        for stream in self.streams.all():
+            operator_id = stream.claims.get("o")
+            if operator_id not in heard:
+                continue
+            since = valid_from.get(operator_id)
+            if since is None or datetime.fromtimestamp(stream.claims["t"], UTC) < since:
+                stream.close(streams.TICKET, "signed out or changed")
 
     async def _keep_listening(self) -> None:
         while True:
@@ -159,6 +181,9 @@ class LiveApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._stream(scope, receive, send)
             return
         if scope["type"] != "http":
             return
@@ -202,32 +227,33 @@ class LiveApp:
         if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
             raise Refusal(421, "unknown host")
 
-    def _sign_of_visit(self, body: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    def _arrival(self, body: dict[str, Any]) -> tuple[actions.Arrival, dict[str, Any]]:
+        """The sign of life of the page that sent `body`; its claims. Raises BadTicket."""
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         key = (claims["v"], claims["k"])
         if key not in self.visits.alive:
             claims = tickets.read(tickets.VISIT, body.get("ticket"))
         page = body.get("page") if isinstance(body.get("page"), dict) else {}
-        self.visits.sign(
-            actions.Arrival(
-                visitor_id=claims["v"],
-                account_id=claims["a"],
-                key=claims["k"],
-                page_url=_text(page.get("url"), LONGEST_URL),
-                page_title=_text(page.get("title"), LONGEST_TITLE),
-            )
+        arrival = actions.Arrival(
+            visitor_id=claims["v"],
+            account_id=claims["a"],
+            key=claims["k"],
+            page_url=_text(page.get("url"), LONGEST_URL),
+            page_title=_text(page.get("title"), LONGEST_TITLE),
         )
-        return claims, visitor_channel(claims["v"])
+        self.visits.sign(arrival)
+        return arrival, claims
 
     async def _visit_beat(self, body: dict[str, Any], receive: Receive) -> None:
-        self._sign_of_visit(body)
+        self._arrival(body)
 
     async def _visit_bye(self, body: dict[str, Any], receive: Receive) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         self.visits.goodbye((claims["v"], claims["k"]))
 
     async def _visit_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
-        claims, channel = self._sign_of_visit(body)
+        _, claims = self._arrival(body)
+        channel = visitor_channel(claims["v"])
         account_id, place = claims["a"], (claims["d"], claims["l"])
         board_channel = self.board.channel(account_id)
         tabs = max(1, self.visits.of_visitor[claims["v"]])
@@ -246,16 +272,18 @@ class LiveApp:
             "changed": bool(self.hub.changed([channel], body.get("since"))),
         }
 
-    async def _workspace_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
-        claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
-        operator_id, own = claims["o"], operator_channel(claims["o"])
-        issued_at = datetime.fromtimestamp(claims["t"], UTC)
+    def _sign_of_workspace(self, claims: dict[str, Any]) -> None:
+        operator_id, issued_at = claims["o"], datetime.fromtimestamp(claims["t"], UTC)
         if operator_id not in self.workspaces:
             self.new_workspaces.add(operator_id)
         self.workspaces[operator_id] = max(issued_at, self.workspaces.get(operator_id, issued_at))
-        panel = workspace_channel(claims["a"])
-        dialog = dialog_channel(claims["d"]) if claims.get("d") else None
-        channels = [panel, own] + ([dialog] if dialog else [])
+
+    async def _workspace_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
+        claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
+        self._sign_of_workspace(claims)
+        channels = self._workspace_channels(claims)
+        panel, own = channels[:2]
+        dialog = channels[2] if len(channels) > 2 else None
         since = body.get("since")
         hold = min(WORKSPACE_POLL, max(1.0, claims["lease"] / 3))
         await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
@@ -263,6 +291,105 @@ class LiveApp:
         if own in changed and str(since).startswith(self.hub.epoch):
             raise Refusal(401, "ticket: signed out or changed")
         return {"since": self.hub.position(), "panel": panel in changed, "dialog": dialog in changed}
+
+    # ----- streams -----
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        opened = {"/live/visit/stream": self._visit_stream, "/live/workspace/stream": self._workspace_stream}.get(scope["path"])
+        await receive()  # websocket.connect
+        try:
+            if opened is None:
+                raise Refusal(404, "no such address")
+            self._check_host(scope)
+        except Refusal:
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        stream: Stream | None = None
+        try:
+            if len(self.streams) >= streams.MOST_STREAMS:
+                raise Closed(streams.TRY_LATER, "this process is full")
+            stream, heard = await opened(await streams.hello(receive), send)
+            self.streams.add(stream)
+            stream.news()
+            clock = asyncio.get_running_loop().time
+            while True:
+                text = await streams.frame(receive)
+                stream.count_frame(clock())
+                heard(stream, text)
+        except tickets.BadTicket as bad:
+            await send({"type": "websocket.close", "code": streams.TICKET, "reason": f"ticket: {bad}"})
+        except Closed as closed:
+            if closed.code:
+                await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
+        except asyncio.CancelledError:
+            if stream is None or not (stream.ended or stream.farewell):
+                raise
+            if stream.farewell:
+                await send({"type": "websocket.close", "code": stream.farewell.code, "reason": stream.farewell.reason})
+        finally:
+            if stream is not None:
+                self.streams.remove(stream)
+
+    async def _visit_stream(self, body: dict[str, Any], send: Send) -> tuple[Stream, Callable[[Stream, str], None]]:
+        arrival, claims = self._arrival(body)
+        if self.visits.of_visitor[claims["v"]] > MOST_VISITS:
+            raise Closed(streams.REFUSED, "too many pages of one visitor")
+        account_id, place = claims["a"], (claims["d"], claims["l"])
+        await self.board.know(account_id)
+        channel = visitor_channel(claims["v"])
+        stream = Stream(self.hub, send, claims, (channel, self.board.channel(account_id)), body.get("since"))
+        shown = body.get("service")
+
+        def compose(stream: Stream) -> dict[str, Any] | None:
+            nonlocal shown
+            changed = channel in stream.changed()
+            service = self.board.state(account_id, place)
+            if not changed and service == shown:
+                return None
+            shown, stream.known = service, self.hub.position()
+            return {"since": stream.known, "service": service, "changed": changed}
+
+        stream.compose = compose
+        return stream, lambda _, text: self._pong(text, arrival)
+
+    def _pong(self, text: str, arrival: actions.Arrival) -> None:
+        if text != streams.PONG:
+            raise Closed(streams.NOT_UNDERSTOOD, "only pong is understood here")
+        self.visits.sign(arrival)
+
+    async def _workspace_stream(self, body: dict[str, Any], send: Send) -> tuple[Stream, Callable[[Stream, str], None]]:
+        claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
+        self._sign_of_workspace(claims)
+        stream = Stream(self.hub, send, claims, self._workspace_channels(claims), body.get("since"))
+        stream.compose = self._workspace_news
+        return stream, self._workspace_frame
+
+    @staticmethod
+    def _workspace_channels(claims: dict[str, Any]) -> list[str]:
+        channels = [workspace_channel(claims["a"]), operator_channel(claims["o"])]
+        return [*channels, dialog_channel(claims["d"])] if claims.get("d") else channels
+
+    def _workspace_news(self, stream: Stream) -> dict[str, Any] | None:
+        changed, claims = stream.changed(), stream.claims
+        if not changed:
+            return None
+        stream.known = self.hub.position()
+        news: dict[str, Any] = {"since": stream.known, "panel": workspace_channel(claims["a"]) in changed}
+        news["dialog"] = bool(claims.get("d")) and dialog_channel(claims["d"]) in changed
+        return news
+
+    def _workspace_frame(self, stream: Stream, text: str) -> None:
+        """A pong, or a fresh ticket: for another open dialog, or because the old one is void."""
+        if text != streams.PONG:
+            claims = tickets.read(tickets.WORKSPACE, streams.as_object(text).get("ticket"))
+            if (claims["o"], claims["a"]) != (stream.claims["o"], stream.claims["a"]):
+                raise tickets.BadTicket("for somebody else")
+            self.hub.leave(stream.channels, stream)
+            stream.claims, stream.channels = claims, tuple(self._workspace_channels(claims))
+            self.hub.listen(stream.channels, stream)
+            stream.news()
+        self._sign_of_workspace(stream.claims)
 
     async def _hold(self, news: Callable[[], bool], channels: list[str], seconds: float, receive: Receive) -> None:
         """Return when `news` is true, after `seconds`, or when the client has gone."""

@@ -4,12 +4,19 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Collection
+from typing import Protocol
 
 MOST_REMEMBERED = 100_000  # channels; a client that asks about older ones is told to look again
 
 
+class Listener(Protocol):
+    """Something that stays and wants to be told each time."""
+
+    def news(self) -> None: ...
+
+
 class Hub:
-    """Long polls (and later streams) of one live process wait here for hints."""
+    """Long polls and streams of one live process hear of hints here."""
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(4)
@@ -17,6 +24,7 @@ class Hub:
         self.floor = 0
         self._last: OrderedDict[str, int] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._listening: dict[str, tuple[Listener, ...]] = {}  # tuples: thousands of channels with one listener each
 
     def position(self) -> str:
         """What a client sends back to say «I know everything up to here»."""
@@ -31,6 +39,8 @@ class Hub:
             for waiter in self._waiting.pop(channel, ()):
                 if not waiter.done():
                     waiter.set_result(None)
+            for listener in self._listening.get(channel, ()):
+                listener.news()
         while len(self._last) > MOST_REMEMBERED:
             _, self.floor = self._last.popitem(last=False)
 
@@ -43,6 +53,22 @@ class Hub:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+        for listener in {listener for listeners in self._listening.values() for listener in listeners}:
+            listener.news()
+
+    def listen(self, channels: Collection[str], listener: Listener) -> None:
+        """Tell `listener` of every hint for the channels, until `leave`."""
+        for channel in channels:
+            self._listening[channel] = (*self._listening.get(channel, ()), listener)
+
+    def leave(self, channels: Collection[str], listener: Listener) -> None:
+        """Tell `listener` no more."""
+        for channel in channels:
+            rest = tuple(other for other in self._listening.get(channel, ()) if other is not listener)
+            if rest:
+                self._listening[channel] = rest
+            else:
+                self._listening.pop(channel, None)
 
     def changed(self, channels: Collection[str], position: object) -> set[str]:
         """The channels with a hint after `position`; all of them when the position is not one of ours or too old."""

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 

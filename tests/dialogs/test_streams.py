@@ -1,0 +1,297 @@
+"""Streams as ASGI messages: news, signs of life, and what is refused (P2, A2, A4, X5)."""
+
+import asyncio
+import json
+
+import pytest
+
+from dialogs.live import streams, tickets
+from dialogs.models import Visitor
+from operators import actions
+from operators.models import Operator
+from tests import people
+from tests.dialogs import test_live
+
+pytestmark = pytest.mark.django_db(transaction=True)
+visit_ticket = test_live.TestApp.ticket
+live = test_live.TestApp.live
+
+
+class Socket:
+    """A WebSocket client of the app, without a network."""
+
+    def __init__(self, app, path, host="127.0.0.1"):
+        self.incoming, self.sent = asyncio.Queue(), asyncio.Queue()
+        self.is_stuck = asyncio.Event()
+        self.is_stuck.set()
+        self.incoming.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": path, "headers": [(b"host", host.encode())]}
+
+        async def send(message):
+            await self.is_stuck.wait()
+            self.sent.put_nowait(message)
+
+        self.task = asyncio.create_task(app(scope, self.incoming.get, send))
+
+    def say(self, frame):
+        text = frame if isinstance(frame, str) else json.dumps(frame)
+        self.incoming.put_nowait({"type": "websocket.receive", "text": text})
+
+    async def hear(self, within=3.0):
+        """The next message that is not a ping; a frame as its content, a close as (code, reason)."""
+        while True:
+            message = await asyncio.wait_for(self.sent.get(), within)
+            if message["type"] == "websocket.accept" or message.get("text") == "ping":
+                continue
+            if message["type"] == "websocket.close":
+                return message.get("code"), message.get("reason")
+            return json.loads(message["text"])
+
+    async def quiet(self, seconds):
+        """Is nothing said for so long?"""
+        try:
+            await self.hear(seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    async def hang_up(self):
+        self.incoming.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        await asyncio.wait_for(self.task, 3)
+
+
+@pytest.fixture
+def visitor(account):
+    return people.make_visitor(account)
+
+
+@pytest.fixture
+def quick_pings(monkeypatch):
+    """A ping every second instead of every ten."""
+    monkeypatch.setattr(streams, "PING_EVERY", 1)
+
+
+def workspace_ticket(operator, dialog=None):
+    claims = {"o": operator.pk, "a": operator.account_id, "d": dialog.pk if dialog else None, "lease": 60}
+    return tickets.issue(tickets.WORKSPACE, claims)
+
+
+def test_a_visitors_stream_tells_of_answers_and_of_the_service(account, anna, visitor):
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        first = await socket.hear()
+        app._heard([f"visitor:{visitor.pk}"])
+        second = await socket.hear()
+        app._heard(["visitor:0"])
+        nothing = await socket.quiet(0.3)
+        await asyncio.to_thread(people.go_online, anna)
+        third = await socket.hear()
+        await socket.hang_up()
+        return first, second, nothing, third, len(app.streams), app.hub._listening
+
+    first, second, nothing, third, left, listening = live(story)
+    assert (first["service"], first["changed"]) == ("offline", True)
+    assert second["changed"]
+    assert nothing
+    assert (third["service"], third["changed"]) == ("online", False)
+    assert left == 0
+    assert listening == {}
+
+
+def test_an_open_stream_alone_proves_nothing_but_its_pongs_do(account, visitor, quick_pings):
+    account.visit_lease = 3
+    account.save()
+    mute, lively = visitor, people.make_visitor(account)
+    ticket_of = {person: visit_ticket(person) for person in (mute, lively)}
+
+    async def story(app):
+        sockets = {}
+        for person in (mute, lively):
+            sockets[person] = Socket(app, "/live/visit/stream")
+            sockets[person].say({"ticket": ticket_of[person], "since": "", "service": "offline"})
+        for _ in range(14):
+            sockets[lively].say("pong")
+            await asyncio.sleep(0.4)
+        return await asyncio.to_thread(lambda: [Visitor.objects.get(pk=person.pk).is_present for person in (mute, lively)])
+
+    assert live(story) == [False, True]
+
+
+def test_every_stream_is_pinged(account, visitor, quick_pings):
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        heard = []
+        async with asyncio.timeout(4):
+            while heard.count("ping") < 2:
+                heard.append((await socket.sent.get()).get("text"))
+        return True
+
+    assert live(story)
+
+
+def test_a_stream_that_only_closes_is_no_goodbye(visitor):
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        await socket.hear()
+        await asyncio.sleep(0.5)
+        await socket.hang_up()
+        await asyncio.sleep(3)
+        return await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
+
+    assert live(story)
+
+
+def test_a_workspace_stream_follows_the_open_dialog_and_is_a_sign_of_life(account, anna):
+    dialog = people.start_dialog(account)
+    plain, opened = workspace_ticket(anna), workspace_ticket(anna, dialog)
+
+    async def story(app):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": plain, "since": ""})
+        first = await socket.hear()
+        app._heard([f"dialog:{dialog.pk}"])
+        deaf = await socket.quiet(0.3)
+        socket.say({"ticket": opened})
+        app._heard([f"dialog:{dialog.pk}"])
+        heard = [await socket.hear()]
+        while not heard[-1]["dialog"]:
+            heard.append(await socket.hear())
+        app._heard([f"workspace:{account.pk}"])
+        last = await socket.hear()
+        await asyncio.sleep(0.5)
+        return first, deaf, last
+
+    first, deaf, last = live(story)
+    assert first["panel"]
+    assert deaf
+    assert (last["panel"], last["dialog"]) == (True, False)
+    anna.refresh_from_db()
+    assert anna.last_seen_at is not None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        actions.sign_out,
+        lambda anna: actions.change_people(anna, departments=[], languages=[], active=False),
+        lambda anna: Operator.objects.filter(pk=anna.pk).update(is_active=False),
+    ],
+    ids=["signed out", "deactivated", "behind our back"],
+)
+def test_a_workspace_stream_ends_with_the_right_to_it(account, anna, end, monkeypatch):
+    monkeypatch.setattr("dialogs.live.app.RENEW_EVERY", 0.5)
+    ticket = workspace_ticket(anna)
+
+    async def story(app):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": ticket, "since": ""})
+        await socket.hear()
+        await asyncio.to_thread(end, anna)
+        for _ in range(20):
+            socket.say("pong")
+            try:
+                heard = await socket.hear(0.3)
+            except TimeoutError:
+                continue
+            if isinstance(heard, tuple):
+                return heard
+        return None
+
+    assert live(story) == (streams.TICKET, "signed out or changed")
+    anna.refresh_from_db()
+    assert anna.last_seen_at is None or not anna.is_active
+
+
+@pytest.mark.parametrize(
+    ("path", "frames", "code"),
+    [
+        ("/live/visit/stream", ["not json"], streams.NOT_UNDERSTOOD),
+        ("/live/visit/stream", ["[]"], streams.NOT_UNDERSTOOD),
+        ("/live/visit/stream", ["x" * 9000], streams.TOO_LARGE),
+        ("/live/visit/stream", [{"ticket": "forged"}], streams.TICKET),
+        ("/live/visit/stream", ["TICKET", "hello?"], streams.NOT_UNDERSTOOD),
+        ("/live/visit/stream", ["TICKET", *["pong"] * 61], streams.REFUSED),
+        ("/live/workspace/stream", ["TICKET"], streams.TICKET),
+    ],
+)
+def test_what_a_stream_refuses_it_names(visitor, path, frames, code):
+    ticket = {"ticket": visit_ticket(visitor), "since": "", "service": "offline"}
+
+    async def story(app):
+        socket = Socket(app, path)
+        for frame in frames:
+            socket.say(ticket if frame == "TICKET" else frame)
+        while not isinstance(heard := await socket.hear(), tuple):
+            pass
+        await asyncio.wait_for(socket.task, 3)
+        return heard, len(app.streams)
+
+    (given, reason), left = live(story)
+    assert given == code
+    assert reason
+    assert left == 0
+
+
+def test_a_foreign_host_and_an_unknown_path_get_no_stream(visitor):
+    async def story(app):
+        heard = []
+        for path, host in (("/live/visit/stream", "evil.example"), ("/live/nothing", "127.0.0.1")):
+            heard.append((await asyncio.wait_for(Socket(app, path, host).sent.get(), 3))["type"])
+        return heard
+
+    assert live(story) == ["websocket.close", "websocket.close"]
+
+
+def test_a_client_that_says_nothing_is_sent_away(monkeypatch):
+    monkeypatch.setattr(streams, "HELLO_WITHIN", 0.2)
+
+    async def story(app):
+        return await Socket(app, "/live/visit/stream").hear()
+
+    assert live(story)[0] == streams.REFUSED
+
+
+def test_a_slow_reader_is_ended_holds_one_frame_and_hurts_nobody(account, visitor, monkeypatch):
+    monkeypatch.setattr(streams, "SLOW_AFTER", 0.5)
+    other = people.make_visitor(account)
+    ticket_of = {person: visit_ticket(person) for person in (visitor, other)}
+
+    async def story(app):
+        slow, quick = Socket(app, "/live/visit/stream"), Socket(app, "/live/visit/stream")
+        slow.say({"ticket": ticket_of[visitor], "since": "", "service": "offline"})
+        quick.say({"ticket": ticket_of[other], "since": "", "service": "offline"})
+        await slow.hear()
+        await quick.hear()
+        slow.is_stuck.clear()
+        for _ in range(200):
+            app._heard([f"visitor:{visitor.pk}"])
+        app._heard([f"visitor:{other.pk}"])
+        heard = await quick.hear(1)
+        await asyncio.wait_for(slow.task, 3)
+        return heard["changed"], slow.sent.qsize(), len(app.streams)
+
+    assert live(story) == (True, 0, 1)
+
+
+def test_one_visitor_cannot_hold_a_hundred_pages(visitor, monkeypatch):
+    monkeypatch.setattr("dialogs.live.app.MOST_VISITS", 3)
+    ticket_of = [visit_ticket(visitor, key=f"page-{i}") for i in range(5)]
+
+    async def story(app):
+        ends = []
+        for ticket in ticket_of:
+            socket = Socket(app, "/live/visit/stream")
+            socket.say({"ticket": ticket, "since": "", "service": "offline"})
+            ends.append(isinstance(await socket.hear(), tuple))
+        return ends
+
+    assert live(story) == [False, False, False, True, True]
