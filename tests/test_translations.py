@@ -90,7 +90,7 @@ def test_placeholders_agree(russian):
     for (msgid, _), message in russian.items():
         allowed = set().union(*map(placeholders, forms(msgid)))
         needed = set.intersection(*map(placeholders, forms(msgid)))
-        wrong += [(msgid, text) for text in forms(message.string) if not needed <= placeholders(text) <= allowed]
+        wrong += [(msgid, text) for text in forms(message.string) if text and not needed <= placeholders(text) <= allowed]
     assert wrong == []
 
 
@@ -116,6 +116,8 @@ def test_the_compiled_catalogue_is_the_source(russian):
     assert (LOCALE_DIR / "ru" / "LC_MESSAGES" / "django.mo").exists()
     with translation.override("ru"):
         for (msgid, context), message in russian.items():
+            if not all(forms(message.string)):
+                continue  # told by test_every_text_is_translated
             if isinstance(msgid, str) and context is None:
                 assert gettext(msgid) == message.string
             elif context is None:
