@@ -9,6 +9,7 @@ import tempfile
 if "PYTEST_XDIST_WORKER" in os.environ:
     # every process of a parallel run has its own: hints and rate limits of one must not reach the other
     os.environ["VAR_DIR"] = os.path.join(os.environ["VAR_DIR"], os.environ["PYTEST_XDIST_WORKER"])
+    os.makedirs(os.environ["VAR_DIR"], exist_ok=True)
     if found := re.fullmatch(r"(redis.*/)([0-9]+)", os.environ.get("REDIS_URL", "")):
         number = int(found[2]) - int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
         os.environ["REDIS_URL"] = f"{found[1]}{number % 16}"

@@ -101,6 +101,8 @@ def sqlite(path: Path) -> dict:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
         "CONN_MAX_AGE": None,
+        # a file like the real one: Django's in-memory test database locks whole tables and does not wait for them
+        "TEST": {"NAME": str(path.with_name("tests.sqlite3"))},
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
