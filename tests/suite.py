@@ -22,6 +22,8 @@ OURS = set(
     " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
 )
 IN_PARALLEL = ("-n", "2")
+# these use no database, or start processes that choose theirs: once is enough
+ONCE = ("test_architecture", "test_environment", "test_supervisor", "test_translations")
 
 
 def run(*options: str, **environment: str) -> bool:
@@ -39,7 +41,8 @@ def on_servers(*options: str) -> bool:
     name = f"webim_offline_{os.getpid()}"
     with postgresql() as database, redis_server() as broker:
         try:
-            return run(*options, DATABASE_URL=f"{database}/{name}", REDIS_URL=f"{broker}/15")
+            once = [f"--ignore=tests/{module}.py" for module in ONCE]
+            return run(*options, *once, DATABASE_URL=f"{database}/{name}", REDIS_URL=f"{broker}/15")
         finally:
             _drop(database, name)
 
@@ -66,8 +69,7 @@ PARTS = {
     },
     "long": {
         "long, SQLite": lambda: on_sqlite("-m", "long"),
-        # the supervisor's tests choose their databases themselves: once is enough
-        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", "--ignore=tests/test_supervisor.py"),
+        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long"),
     },
 }
 
