@@ -161,6 +161,8 @@ CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ["/widget/"],
     "DIRECTIVES": {
         "default-src": [SELF],
+        # not every browser takes 'self' for WebSockets too
+        "connect-src": [SELF, PUBLIC_URL.replace("http", "ws", 1)],
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
         "base-uri": [SELF],

@@ -217,7 +217,7 @@
     return ask('/workspace/' + number + '/fragment/').then(function (r) { return r.text(); }).then(function (html) {
       if (turn !== opening) return;
       if (!quiet) history.pushState({ number: number }, '', '/workspace/' + number + '/');
-      show(html, true); rush(); held.abort();
+      show(html, true); rush(); follow();
     }).catch(function (e) { if (e.status === 404) location.assign('/workspace/' + number + '/'); else toast(e.message); });
   }
   list.addEventListener('click', function (e) {
@@ -289,7 +289,7 @@
   });
   shape();
 
-  /* ----- live: hints by long poll, then re-reading; a slow round heals what was lost ----- */
+  /* ----- live: hints, then re-reading; a slow round heals what was lost ----- */
   var since = '', due = { panel: false, dialog: false }, reading = false, readAt = 0, lost = $('#lost');
   function rush() { due.panel = due.dialog = true; read(); }
   function read() {
@@ -303,22 +303,51 @@
     }).then(function () { reading = false; if (due.panel || due.dialog) setTimeout(read, 1000); });
   }
   function connected(yes) { lost.hidden = yes; ws.classList.toggle('is-stale', !yes); }
-  var failures = 0, held = null;
+  var failures = 0, held = null, socket = null, noStreams = 0, heardAt = 0;
+  /* a network that is gone says no goodbye: pings that stop coming do */
+  setInterval(function () {
+    if (!socket || Date.now() - heardAt < 25000) return;
+    var dead = socket; socket = null; dead.close(); failures += 1; again();
+  }, 5000);
+  window.addEventListener('offline', function () { connected(false); });
+  window.addEventListener('online', rush);
+  function again() {
+    failures += 1; if (failures > 1) connected(false);
+    setTimeout(live, Math.min(15000, 500 * Math.pow(2, failures)) * (.5 + Math.random()));
+  }
+  function hear(hint) {
+    since = hint.since; failures = 0; connected(true);
+    due.panel = due.panel || hint.panel; due.dialog = due.dialog || hint.dialog; read();
+  }
+  /* a stream where the way to the server lets one through, else long polls */
+  function live() { if (noStreams < 2 && window.WebSocket) stream(); else poll(); }
+  function stream() {
+    heardAt = Date.now();
+    var heard = false, mine = socket = new WebSocket(location.origin.replace(/^http/, 'ws') + body.dataset.stream);
+    mine.onopen = function () { mine.send(JSON.stringify({ ticket: main().dataset.ticket, since: since })); };
+    mine.onmessage = function (e) {
+      heard = true; noStreams = 0; heardAt = Date.now();
+      if (e.data === 'ping') mine.send('pong'); else hear(JSON.parse(e.data));
+    };
+    mine.onclose = function (e) {
+      if (socket !== mine) return;
+      socket = null;
+      if (!heard) noStreams += e.code === 4401 ? 0 : 1;
+      if (e.code === 4401) return freshTicket().then(live, again);
+      again();
+    };
+  }
   function poll() {
     var mine = held = new AbortController();
     fetch(body.dataset.poll, { signal: mine.signal, method: 'POST', credentials: 'omit', body: JSON.stringify({ ticket: main().dataset.ticket, since: since }) }).then(function (r) {
       if (r.status === 401) return freshTicket().then(function () { since = ''; });
       if (!r.ok) throw new Error(r.status);
-      return r.json().then(function (hint) {
-        since = hint.since; failures = 0; connected(true);
-        due.panel = due.panel || hint.panel; due.dialog = due.dialog || hint.dialog; read();
-        return age() > 40000 ? freshTicket() : 0;
-      });
-    }).then(poll, function () {
-      if (mine.signal.aborted) return poll();
-      failures += 1; if (failures > 1) connected(false);
-      setTimeout(poll, Math.min(15000, 500 * Math.pow(2, failures)) * (.5 + Math.random()));
-    });
+      return r.json().then(function (hint) { hear(hint); return age() > 40000 ? freshTicket() : 0; });
+    }).then(live, function () { if (mine.signal.aborted) poll(); else again(); });
+  }
+  /* another dialog is open now: the live app must know whose news to tell */
+  function follow() {
+    if (socket) { if (socket.readyState === 1) socket.send(JSON.stringify({ ticket: main().dataset.ticket })); } else if (held) held.abort();
   }
   var ticketAt = Date.now(), ticketOf = main();
   function age() { if (ticketOf !== main()) { ticketOf = main(); ticketAt = Date.now(); } return Date.now() - ticketAt; }
@@ -329,6 +358,7 @@
     });
   }
   setInterval(rush, 30000);
+  setInterval(function () { noStreams = 0; }, 300000);  // a proxy or server may have learnt streams meanwhile
   document.addEventListener('visibilitychange', function () { if (!document.hidden) rush(); });
 
   /* ----- list: one Tab stop, arrows or j/k; keys by place, so they are the same under ЙЦУКЕН ----- */
@@ -380,5 +410,5 @@
     if (run) { e.preventDefault(); run(); }
   });
 
-  clocks(); ready(); bottom(); done(); setInterval(tick, 1000); poll();
+  clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
 })();
