@@ -58,7 +58,7 @@ def _drop(address: str, name: str) -> None:
 def in_browser() -> bool:
     if shutil.which("chromium") is None:
         raise Missing("chromium")
-    return run("-m", "browser")
+    return run("-m", "browser", *IN_PARALLEL, "--dist", "loadfile")  # one server a file
 
 
 PARTS = {
