@@ -147,9 +147,7 @@ class Dialog(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.UniqueConstraint(fields=["account", "number"], name="dialog_number_once"),
-            models.CheckConstraint(
-                name="chatting_has_an_operator", condition=~Q(state=State.CHATTING) | Q(operator__isnull=False)
-            ),
+            models.CheckConstraint(name="chatting_has_an_operator", condition=~Q(state=State.CHATTING) | Q(operator__isnull=False)),
             # Q9: at most one open dialog a visitor, email-only ones apart (M10)
             models.UniqueConstraint(
                 fields=["visitor"], name="one_open_dialog_a_visitor", condition=Q(state__in=OPEN_STATES, email_only=False)
