@@ -130,6 +130,6 @@ def start(*, visitor_present: bool, closes_at: datetime | None = None) -> Facts:
     return Facts(is_offline=not visitor_present, closes_at=closes_at)
 
 
-def postponed(facts: Facts, closes_at: datetime) -> Facts:
-    """M10: a new message moves the closing of an email-only dialog."""
+def postponed(facts: Facts, closes_at: datetime | None) -> Facts:
+    """M10: a new message moves the closing of an email-only dialog; None: it does not close by time any more."""
     return replace(facts, closes_at=closes_at)

@@ -387,13 +387,14 @@ def bring_into_workspace(dialog_id: int, *, actor: Operator | None, why: str = "
     now = database_now()
     record = Record(now)
     dialog.in_workspace = True
+    dialog.settle(state.postponed(dialog.facts, None), timeouts_of(dialog.account))  # M10's thirty days are over for it
     record.channels.add(visitor_channel(dialog.visitor_id))
     record.event(dialog, EventKind.ENTERED_WORKSPACE, now, actor=actor, data={"why": why} if why else {})
     if why:
         record.system(dialog, system_messages.ENTERED_UNDELIVERED, now, {"why": why})
     else:
         record.system(dialog, system_messages.ENTERED, now, {"who": str(actor)})
-    record.write([dialog], ("in_workspace",))
+    record.write([dialog], ("in_workspace", *Dialog.SETTLED))
     return dialog
 
 

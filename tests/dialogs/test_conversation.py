@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dialogs.actions.assignment import take
-from dialogs.actions.conversation import Contacts, answer, close_by_operator, close_by_visitor
+from dialogs.actions.conversation import Contacts, answer, bring_into_workspace, close_by_operator, close_by_visitor
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed
 from dialogs.models import Dialog, EventKind, Message, StartState, State
 from tests import people
@@ -146,3 +146,12 @@ class TestSwitchedOff:
         assert second.continues == first
         assert second.start_state == StartState.ONLINE
         assert not second.email_only
+
+    def test_brought_into_the_workspace_it_is_an_ordinary_dialog(self, account, vera):
+        dialog = people.start_dialog(account)
+        assert dialog.closes_at is not None
+        bring_into_workspace(dialog.pk, actor=vera)
+        dialog.refresh_from_db()
+        assert (dialog.in_workspace, dialog.closes_at, dialog.wake_at) == (True, None, None)
+        assert dialog.email_only  # the decision of the start is history (M8)
+        assert dialog.messages.get(kind="system").params == {"who": "Vera"}
