@@ -25,15 +25,20 @@ CELERY = (sys.executable, "-W", "ignore:You're running the worker", "-m", "celer
 WORKER = ("worker", "--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
 KERNEL = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
+# of any server of the live app. X-Forwarded-For is ours to judge (TRUSTED_PROXIES); the WebSocket implementation that
+# costs least a stream, and frames no larger than streams.LARGEST_FRAME
+LIVE_OPTIONS = (
+    *("--lifespan=on", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level=warning", "--workers=1"),
+    *("--ws=websockets-sansio", "--ws-per-message-deflate=false", "--ws-max-size=8192", "--ws-max-queue=8"),
+    "--timeout-graceful-shutdown=2",  # held polls and streams would keep a longer shutdown waiting
+)
 
 
 def commands() -> dict[str, Sequence[str]]:
     """The processes by name. Django, the live app and all pages share one (embedded) server; each queue has its worker."""
     server = ("uvicorn", "webim_offline.asgi:application", "--host", settings.HOST, "--port", str(settings.PORT))
-    # X-Forwarded-For is ours to judge (TRUSTED_PROXIES); held polls would keep a longer shutdown waiting
-    options = ("--lifespan=on", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level=warning", "--workers=1")
     return {
-        "web": (sys.executable, "-m", *server, *options, "--timeout-graceful-shutdown=2"),
+        "web": (sys.executable, "-m", *server, *LIVE_OPTIONS),
         "clock worker": (*CELERY, *WORKER, "--queues=clock", "--hostname=clock@%h"),
         "mail worker": (*CELERY, *WORKER, "--queues=mail", "--hostname=mail@%h"),
         "beat": (*CELERY, "beat", "--loglevel=WARNING"),

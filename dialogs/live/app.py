@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -37,11 +38,16 @@ TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connec
 TICK = 0.2
 RENEW_EVERY = 5.0
 MOST_VISITS = 100  # pages of one visitor at once
-CORS = [(b"access-control-allow-origin", b"*")]
+LONGEST_HOST = 300
+NO_STORE = [(b"cache-control", b"no-store")]
+CORS = [*NO_STORE, (b"access-control-allow-origin", b"*")]
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Handler = Callable[[dict[str, Any], Receive], Awaitable[dict[str, Any] | None]]
+NO_ROUTE: tuple[Handler | None, Headers] = (None, NO_STORE)
 
 
 class Refusal(Exception):
@@ -66,6 +72,12 @@ class LiveApp:
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
         self.unwritten: list[tuple[Key, float]] = []
+        self.routes: dict[str, tuple[Handler, Headers]] = {
+            "/live/visit/poll": (self._visit_poll, CORS),
+            "/live/visit/beat": (self._visit_beat, CORS),
+            "/live/visit/bye": (self._visit_bye, CORS),
+            "/live/workspace/poll": (self._workspace_poll, NO_STORE),
+        }
 
     # ----- life of the process -----
 
@@ -187,19 +199,13 @@ class LiveApp:
             return
         if scope["type"] != "http":
             return
-        routes = {
-            "/live/visit/poll": (self._visit_poll, CORS),
-            "/live/visit/beat": (self._visit_beat, CORS),
-            "/live/visit/bye": (self._visit_bye, CORS),
-            "/live/workspace/poll": (self._workspace_poll, []),
-        }
-        handler, headers = routes.get(scope["path"], (None, []))
+        handler, headers = self.routes.get(scope["path"], NO_ROUTE)
         try:
             if handler is None:
                 raise Refusal(404, "no such address")
             if scope["method"] != "POST":
                 raise Refusal(405, "use POST")
-            self._check_host(scope)
+            _check_host(scope)
             answer = await handler(await _body(receive), receive)
         except Refusal as refusal:
             await _respond(send, refusal.status, {"error": refusal.reason}, headers)
@@ -220,39 +226,26 @@ class LiveApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    @staticmethod
-    def _check_host(scope: Scope) -> None:
-        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-        domain, _ = split_domain_port(host.lower())
-        if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-            raise Refusal(421, "unknown host")
-
-    def _arrival(self, body: dict[str, Any]) -> tuple[actions.Arrival, dict[str, Any]]:
+    def _sign_of_visit(self, body: dict[str, Any]) -> dict[str, Any]:
         """The sign of life of the page that sent `body`; its claims. Raises BadTicket."""
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
-        key = (claims["v"], claims["k"])
-        if key not in self.visits.alive:
-            claims = tickets.read(tickets.VISIT, body.get("ticket"))
-        page = body.get("page") if isinstance(body.get("page"), dict) else {}
-        arrival = actions.Arrival(
-            visitor_id=claims["v"],
-            account_id=claims["a"],
-            key=claims["k"],
-            page_url=_text(page.get("url"), LONGEST_URL),
-            page_title=_text(page.get("title"), LONGEST_TITLE),
-        )
-        self.visits.sign(arrival)
-        return arrival, claims
+        if not self.visits.renew((claims["v"], claims["k"])):
+            self._begin(body)
+        return claims
+
+    def _begin(self, body: dict[str, Any]) -> None:
+        claims = tickets.read(tickets.VISIT, body.get("ticket"))
+        self.visits.sign(_arrival(claims, body))
 
     async def _visit_beat(self, body: dict[str, Any], receive: Receive) -> None:
-        self._arrival(body)
+        self._sign_of_visit(body)
 
     async def _visit_bye(self, body: dict[str, Any], receive: Receive) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         self.visits.goodbye((claims["v"], claims["k"]))
 
     async def _visit_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
-        _, claims = self._arrival(body)
+        claims = self._sign_of_visit(body)
         channel = visitor_channel(claims["v"])
         account_id, place = claims["a"], (claims["d"], claims["l"])
         board_channel = self.board.channel(account_id)
@@ -300,7 +293,7 @@ class LiveApp:
         try:
             if opened is None:
                 raise Refusal(404, "no such address")
-            self._check_host(scope)
+            _check_host(scope)
         except Refusal:
             await send({"type": "websocket.close"})
             return
@@ -332,7 +325,8 @@ class LiveApp:
                 self.streams.remove(stream)
 
     async def _visit_stream(self, body: dict[str, Any], send: Send) -> tuple[Stream, Callable[[Stream, str], None]]:
-        arrival, claims = self._arrival(body)
+        claims = self._sign_of_visit(body)
+        arrival = _arrival(claims, body)
         if self.visits.of_visitor[claims["v"]] > MOST_VISITS:
             raise Closed(streams.REFUSED, "too many pages of one visitor")
         account_id, place = claims["a"], (claims["d"], claims["l"])
@@ -351,9 +345,9 @@ class LiveApp:
             return {"since": stream.known, "service": service, "changed": changed}
 
         stream.compose = compose
-        return stream, lambda _, text: self._pong(text, arrival)
+        return stream, partial(self._pong, arrival)
 
-    def _pong(self, text: str, arrival: actions.Arrival) -> None:
+    def _pong(self, arrival: actions.Arrival, _: Stream, text: str) -> None:
         if text != streams.PONG:
             raise Closed(streams.NOT_UNDERSTOOD, "only pong is understood here")
         self.visits.sign(arrival)
@@ -406,22 +400,49 @@ class LiveApp:
             gone.cancel()
 
 
+def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
+    page = body.get("page") if isinstance(body.get("page"), dict) else {}
+    return actions.Arrival(
+        visitor_id=claims["v"],
+        account_id=claims["a"],
+        key=claims["k"],
+        page_url=_text(page.get("url"), LONGEST_URL),
+        page_title=_text(page.get("title"), LONGEST_TITLE),
+    )
+
+
+@lru_cache(maxsize=256)
+def _is_ours(host: bytes, ours: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host.decode("latin-1").lower())
+    return bool(domain) and validate_host(domain, ours)
+
+
+def _check_host(scope: Scope) -> None:
+    for name, value in scope["headers"]:
+        if name == b"host":
+            if len(value) <= LONGEST_HOST and _is_ours(value, tuple(settings.ALLOWED_HOSTS)):
+                return
+            break
+    raise Refusal(421, "unknown host")
+
+
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _body(receive: Receive) -> dict[str, Any]:
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refusal(400, "the body did not arrive")
-        body += message.get("body", b"")
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body"):
         if len(body) > LARGEST_BODY:
-            raise Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
-        if not message.get("more_body"):
             break
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise Refusal(400, "the body did not arrive")
+    if len(body) > LARGEST_BODY:
+        raise Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
     try:
         parsed = json.loads(body)
     except ValueError:
@@ -435,10 +456,10 @@ def _text(value: object, longest: int) -> str:
     return value.replace("\x00", "")[:longest] if isinstance(value, str) else ""
 
 
-async def _respond(send: Send, status: int, answer: dict[str, Any] | None, headers: list[tuple[bytes, bytes]]) -> None:
-    body = b"" if answer is None else json.dumps(answer).encode()
-    fields = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *headers]
-    if status != 204:
-        fields.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+async def _respond(send: Send, status: int, answer: dict[str, Any] | None, headers: Headers) -> None:
+    body = b""
+    if answer is not None:
+        body = json.dumps(answer).encode()
+        headers = [*headers, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -39,16 +39,21 @@ class Visits:
     def sign(self, arrival: Arrival) -> None:
         """The page gave a sign of life; the first one begins the visit, one after a goodbye takes it back."""
         key = (arrival.visitor_id, arrival.key)
-        visit = self.alive.get(key)
-        if visit is None:
+        if not self.renew(key):
             self.alive[key] = Alive(arrival.account_id, self.clock())
             self.of_visitor[arrival.visitor_id] += 1
             self.arrivals[key] = arrival
-            return
+
+    def renew(self, key: Key) -> bool:
+        """A sign of life of a visit this process may hold; False when it does not."""
+        visit = self.alive.get(key)
+        if visit is None:
+            return False
         visit.last_sign = self.clock()
         if visit.goodbye_at is not None:
             visit.goodbye_at = None
             self.leaving.pop(key, None)
+        return True
 
     def goodbye(self, key: Key) -> None:
         """The page said that it goes (pagehide). One this process does not hold is left to its lease."""

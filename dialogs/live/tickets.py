@@ -12,6 +12,7 @@ from django.conf import settings
 
 VISIT, WORKSPACE = "visit", "workspace"
 SECONDS_TO_BEGIN = 60
+PADDING = (b"", b"", b"==", b"=")
 
 
 class BadTicket(Exception):
@@ -45,7 +46,7 @@ def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEG
         raise BadTicket("forged") from None
     if not hmac.compare_digest(signature, _signature(packed)):
         raise BadTicket("forged")
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4)))
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
     if claims["p"] != purpose:
         raise BadTicket("for another purpose")
     if max_age is not None and not -max_age <= time.time() - claims["t"] <= max_age:

@@ -14,6 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
+from webim_offline.supervisor import LIVE_OPTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
@@ -79,8 +81,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "uvicorn", "webim_offline.asgi:application", "--port", str(self.port)]
-        options = ["--log-level=warning", "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown=1"]
-        self.process = subprocess.Popen([*command, *options], cwd=ROOT, env=self.env)
+        self.process = subprocess.Popen([*command, *LIVE_OPTIONS], cwd=ROOT, env=self.env)
         until = time.monotonic() + 30
         while time.monotonic() < until:
             try:

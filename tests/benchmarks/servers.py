@@ -1,0 +1,90 @@
+"""Servers and visitors' tickets for the benchmarks of the live process."""
+
+import contextlib
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from dialogs.live import tickets
+from operators.models import Account
+from tests import people
+from tests.services import free_port
+from webim_offline.supervisor import LIVE_OPTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVE = "webim_offline.asgi:live"
+
+
+def allow_many_files(wanted: int) -> None:
+    """Raise this process's limit of open files, and with it its children's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted, hard))
+
+
+@contextlib.contextmanager
+def serving(app: str, *options: str) -> Iterator[tuple[psutil.Popen, int]]:
+    """A uvicorn process with the options production uses; the process and its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS, *options]
+    process = psutil.Popen(command, cwd=ROOT)
+    try:
+        until = time.monotonic() + 30
+        while not _answers(port):
+            assert process.poll() is None, f"{app} did not start"
+            assert time.monotonic() < until, f"{app} did not start in time"
+            time.sleep(0.1)
+        yield process, port
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def visit_tickets(account: Account, count: int) -> list[str]:
+    """A fresh visitor and a fresh ticket each."""
+    language = account.languages.first()
+    claims = {"a": account.pk, "d": None, "l": language.pk}
+    return [
+        tickets.issue(tickets.VISIT, claims | {"v": visitor.pk, "k": f"page-of-visitor-{visitor.pk}"})
+        for visitor in people.make_visitors(account, count)
+    ]
+
+
+@contextlib.contextmanager
+def posting(port: int, path: str, bodies: list[str], connections: int = 32) -> Iterator[subprocess.Popen]:
+    """A load generator that is ready; see `posts`."""
+    command = [sys.executable, "-m", "tests.benchmarks.posts", str(port), path, str(connections)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdin is not None
+        client.stdin.write("\n".join(bodies) + "\n\n")
+        yield client
+        client.stdin.close()
+
+
+def post_for(client: subprocess.Popen, seconds: float) -> float:
+    """Answers a second; all of them must be successes."""
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(f"{seconds}\n")
+    client.stdin.flush()
+    answered, refused = map(int, client.stdout.readline().split())
+    assert refused == 0, f"{refused} of {answered} were refused"
+    return answered / seconds
