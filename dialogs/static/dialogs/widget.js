@@ -25,6 +25,11 @@
     go: 'M3.500 10h12M10.500 4.500 16 10l-5.500 5.500',
   };
   const POLL_TIMEOUT = 45e3, TIMEOUT = 20e3, SLOW_LOOK = 60e3, LEADER_SILENT = 30e3;
+  const DEAD_AFTER = 25e3;    // a stream is pinged every 10 s: one that is silent for longer has lost its network
+  const OPEN_WITHIN = 10e3;
+  const RESTART_SPREAD = 10e3, RESTART_SPREAD_OPEN = 2e3;  // the pages of a restarted service come back over this time
+  const STREAMS_AGAIN = 180e3;
+  const TICKET = 4401, TRY_LATER = 1013, REFUSED = 1008;
   const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/;
 
   // ----- what is known -----
@@ -132,6 +137,8 @@
       if (refusal.status !== 401 || !token) throw refusal;
       const refused = token;
       token = '';
+      talk = null;
+      messages = [];
       remember((kept) => { if (kept.token === refused) delete kept.token; });
       return greet();
     }
@@ -159,8 +166,10 @@
     }
   }
 
-  // ----- presence and news: one tab polls, the others answer its every word with a beat (P2, W1) -----
+  // ----- presence and news: a stream in every tab; where none gets through, one tab polls for all (P2, W1) -----
 
+  let socket = null;
+  let noStreams = 0;        // attempts in a row that came to nothing while the network was there
   let polling = null;
   let tabs = null;
   let heardAt = 0;
@@ -176,24 +185,112 @@
     }
   }
 
-  async function poll() {
-    polling = new AbortController();
-    const answer = await live('poll', { since, service }, POLL_TIMEOUT, polling);
-    const first = since === null;
-    since = answer.since;
-    const news = { since, service: answer.service, changed: answer.changed && !(first && !talk) };
-    hear(news);
-    if (tabs) tabs.postMessage(news);
-  }
-
   function hear(news) {
-    heardAt = Date.now();
+    const epoch = (position) => String(position).split('.')[0];
+    const knewNothing = epoch(since) !== epoch(news.since);
     since = news.since;
     if (news.service !== service) {
       service = news.service;
       serviceChanged();
     }
-    if (news.changed || (talk && talk.open && Date.now() - lastLook > SLOW_LOOK)) look();
+    if (news.changed && (talk || !knewNothing)) look();
+    heal();
+  }
+  // Hints may get lost: an open conversation is read slowly, too.
+  function heal() {
+    heardAt = Date.now();
+    if (talk && talk.open && heardAt - lastLook > SLOW_LOOK) look();
+  }
+
+  // Resolves when the stream has ended: was it ever heard, and how did it close?
+  function stream() {
+    return new Promise((resolve) => {
+      let heard = false;
+      let mine;
+      try {
+        mine = new WebSocket(`${base.replace(/^http/, 'ws')}/live/visit/stream`);
+      } catch (error) {  // some browsers say so when the page's policy forbids it
+        resolve({ heard, code: REFUSED });
+        return;
+      }
+      const over = (code) => {
+        mine.onopen = mine.onmessage = mine.onclose = socket = null;
+        resolve({ heard, code });
+      };
+      socket = { drop() { over(0); mine.close(); } };
+      heardAt = Date.now() - DEAD_AFTER + OPEN_WITHIN;
+      mine.onopen = guarded(() => {
+        heardAt = Date.now();
+        mine.send(JSON.stringify({ ticket: session.ticket, since, service, page: page() }));
+        connected(true);
+      });
+      mine.onmessage = guarded((event) => {
+        // the sign of life first, from this handler: timers sleep in hidden tabs
+        if (event.data === 'ping') mine.send('pong');
+        heard = true;
+        connected(true);
+        if (event.data === 'ping') heal();
+        else hear(JSON.parse(event.data));
+      });
+      mine.onclose = (event) => over(event.code);
+    });
+  }
+  // A network that is gone says no goodbye: pings that stop coming do.
+  function watch() {
+    if (socket && Date.now() - heardAt > DEAD_AFTER) socket.drop();
+  }
+
+  async function keepStream(mineRun) {
+    let failures = 0;
+    while (mineRun === run) {
+      const { heard, code } = await stream();
+      if (mineRun !== run) return;
+      failures = heard ? 0 : failures + 1;
+      if (heard) noStreams = 0;
+      // a restart cuts everybody's stream in one moment
+      let wait = heard ? Math.random() * (isOpen ? RESTART_SPREAD_OPEN : RESTART_SPREAD) : failures > 1 ? backOff(failures) : 0;
+      try {
+        if (code === TICKET) await freshTicket();
+        else if (!heard) {
+          await live('beat');  // tells a lost network from one that lets no stream through
+          noStreams += code === TRY_LATER || code === REFUSED ? 2 : 1;
+        }
+        if (!heard) connected(true);
+      } catch (refusal) {
+        wait = refusal.wait * 1000 || backOff(failures);
+        if (failures > 1) connected(false);
+      }
+      if (mineRun !== run) return;
+      if (noStreams > 1) { present(mineRun); return; }
+      await pause(wait);
+    }
+  }
+
+  function present(mineRun) {
+    if (window.WebSocket && noStreams < 2) {
+      keepStream(mineRun);
+      return;
+    }
+    presentByPolls(mineRun);
+    // a proxy or a server may learn streams meanwhile; a policy of the page never does
+    if (window.WebSocket && noStreams < Infinity) setTimeout(guarded(() => {
+      if (mineRun !== run) return;
+      halt();
+      noStreams = 1;
+      present(run);
+    }), STREAMS_AGAIN * (1 + Math.random()));
+  }
+  function policySays(event) {
+    if (event.effectiveDirective !== 'connect-src' || !event.blockedURI.startsWith(base.replace(/^http/, 'ws'))) return;
+    noStreams = Infinity;
+    if (socket) socket.drop();  // Chromium never closes what it did not open
+  }
+
+  async function poll() {
+    polling = new AbortController();
+    const answer = await live('poll', { since, service }, POLL_TIMEOUT, polling);
+    hear(answer);
+    if (tabs) tabs.postMessage(answer);
   }
 
   async function keepPolling(mineRun) {
@@ -220,7 +317,8 @@
     }
   }
 
-  function present(mineRun) {
+  // One tab polls, the others answer its every word with a beat: a browser has six connections to one host.
+  function presentByPolls(mineRun) {
     const locks = navigator.locks;
     if (!locks || !window.BroadcastChannel || !storedToken()) {
       keepPolling(mineRun);
@@ -258,7 +356,7 @@
         await greet();
         break;
       } catch (refusal) {
-        if (refusal.status === 404 || refusal.status === 400) {
+        if ([400, 403, 404].includes(refusal.status)) {
           console.warn(`webim_offline: ${refusal.answer.detail || 'the widget is not shown'}`);
           return;
         }
@@ -273,12 +371,17 @@
     flush();
   }
 
-  function leave() {
+  function halt() {
     run += 1;
     if (polling) polling.abort();
     if (tabs) tabs.close();
     tabs = null;
+    if (socket) socket.drop();
     wakeAll();
+  }
+
+  function leave() {
+    halt();
     if (ui.root) keepDraft();
     if (session) navigator.sendBeacon(`${base}/live/visit/bye`, JSON.stringify({ ticket: session.ticket }));
   }
@@ -301,11 +404,7 @@
 
   function take(conversation) {
     lastLook = Date.now();
-    if (!conversation) {
-      talk = null;
-      messages = [];
-      return;
-    }
+    if (!conversation) return;
     if (!talk || talk.number !== conversation.number) {
       messages = [];
       awayFrom = Infinity;
@@ -565,10 +664,12 @@
     awayFrom = unread().length ? seen() : Infinity;
     document.addEventListener('visibilitychange', guarded(looked));
     window.addEventListener('online', guarded(wakeAll));
+    setInterval(guarded(watch), 5e3);
   }
 
   function looked() {
     if (document.hidden) return;
+    watch();
     wakeAll();
     if (isOpen) { markSeen(); render(); }
   }
@@ -979,6 +1080,7 @@
       mode = '';
       banner = '';
       markSeen();
+      if (!talk) look();  // another tab may have begun while no hint could reach this one
       render();
       ui.log.scrollTop = ui.log.scrollHeight;
       // a touch keyboard would cover what there is to read
@@ -1002,6 +1104,7 @@
 
   try {
     token = storedToken();
+    document.addEventListener('securitypolicyviolation', guarded(policySays));
     window.addEventListener('pagehide', guarded(leave));
     window.addEventListener('pageshow', guarded(comeBack));
     const ready = () => start().catch(report);
