@@ -4,6 +4,7 @@ import ipaddress
 import os
 import re
 import secrets
+import tempfile
 import zoneinfo
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -216,8 +217,9 @@ def secret(name: str, *, embedded: bool, folder: Path) -> str:
 
 def _create_once(path: Path, content: str) -> None:
     """Several processes may start at once: the first one's content stays, and nobody reads half of it."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable by us alone
+    draft = Path(name)
+    with open(handle, "w") as file:
         file.write(content)
     try:
         os.link(draft, path)
