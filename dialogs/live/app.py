@@ -8,6 +8,7 @@ widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body
 import asyncio
 import json
 import logging
+import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,8 @@ class LiveApp:
 
     async def start(self) -> None:
         """Begin the background work; the first lease is written before anything is held under it."""
+        # the database thread gives the interpreter back soon: else every write to a socket waits 5 ms for it
+        sys.setswitchinterval(0.0005)
         loops = (
             self._keep_presence,
             self._keep_lease,
@@ -114,9 +117,9 @@ class LiveApp:
             arrivals = self.visits.take_arrivals()
             self.unwritten += self.visits.take_departures()
             try:
-                if arrivals:
-                    await self._in_database(actions.visits_began, arrivals, process_id=self.process_id)
-                    arrivals = []
+                while arrivals:
+                    await self._in_database(actions.visits_began, arrivals[: actions.BATCH], process_id=self.process_id)
+                    arrivals = arrivals[actions.BATCH :]
                 if self.unwritten:
                     ended, self.unwritten = self.unwritten, []
                     try:
@@ -140,7 +143,7 @@ class LiveApp:
     async def _keep_board(self) -> None:
         while True:
             try:
-                accounts = {visit.account_id for visit in self.visits.alive.values()} | self.board.asked
+                accounts = self.visits.of_account.keys() | self.board.asked
                 if accounts:
                     self.visits.leases = await self._in_database(self.board.read, accounts)
                     self.board.compare()
@@ -230,12 +233,9 @@ class LiveApp:
         """The sign of life of the page that sent `body`; its claims. Raises BadTicket."""
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         if not self.visits.renew((claims["v"], claims["k"])):
-            self._begin(body)
+            tickets.check_age(claims)
+            self.visits.sign(_arrival(claims, body))
         return claims
-
-    def _begin(self, body: dict[str, Any]) -> None:
-        claims = tickets.read(tickets.VISIT, body.get("ticket"))
-        self.visits.sign(_arrival(claims, body))
 
     async def _visit_beat(self, body: dict[str, Any], receive: Receive) -> None:
         self._sign_of_visit(body)

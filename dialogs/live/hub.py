@@ -24,7 +24,8 @@ class Hub:
         self.floor = 0
         self._last: OrderedDict[str, int] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._listening: dict[str, tuple[Listener, ...]] = {}  # tuples: thousands of channels with one listener each
+        # a channel's only listener itself, or a dict of them: thousands of channels have one, a few have thousands
+        self._listening: dict[str, Listener | dict[Listener, None]] = {}
 
     def position(self) -> str:
         """What a client sends back to say «I know everything up to here»."""
@@ -39,7 +40,7 @@ class Hub:
             for waiter in self._waiting.pop(channel, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-            for listener in self._listening.get(channel, ()):
+            for listener in self._listeners(channel):
                 listener.news()
         while len(self._last) > MOST_REMEMBERED:
             _, self.floor = self._last.popitem(last=False)
@@ -53,21 +54,31 @@ class Hub:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-        for listener in {listener for listeners in self._listening.values() for listener in listeners}:
+        for listener in {listener for channel in self._listening for listener in self._listeners(channel)}:
             listener.news()
+
+    def _listeners(self, channel: str) -> list[Listener]:
+        found = self._listening.get(channel)
+        if found is None:
+            return []
+        return list(found) if isinstance(found, dict) else [found]
 
     def listen(self, channels: Collection[str], listener: Listener) -> None:
         """Tell `listener` of every hint for the channels, until `leave`."""
         for channel in channels:
-            self._listening[channel] = (*self._listening.get(channel, ()), listener)
+            found = self._listening.setdefault(channel, listener)
+            if isinstance(found, dict):
+                found[listener] = None
+            elif found is not listener:
+                self._listening[channel] = {found: None, listener: None}
 
     def leave(self, channels: Collection[str], listener: Listener) -> None:
         """Tell `listener` no more."""
         for channel in channels:
-            rest = tuple(other for other in self._listening.get(channel, ()) if other is not listener)
-            if rest:
-                self._listening[channel] = rest
-            else:
+            found = self._listening.get(channel)
+            if isinstance(found, dict):
+                found.pop(listener, None)
+            if not found or found is listener:
                 self._listening.pop(channel, None)
 
     def changed(self, channels: Collection[str], position: object) -> set[str]:

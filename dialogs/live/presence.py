@@ -31,6 +31,7 @@ class Visits:
         self.clock = clock
         self.alive: dict[Key, Alive] = {}
         self.of_visitor: Counter[int] = Counter()
+        self.of_account: Counter[int] = Counter()
         self.leaving: dict[Key, float] = {}
         self.arrivals: dict[Key, Arrival] = {}
         self.leases: dict[int, float] = {}
@@ -42,6 +43,7 @@ class Visits:
         if not self.renew(key):
             self.alive[key] = Alive(arrival.account_id, self.clock())
             self.of_visitor[arrival.visitor_id] += 1
+            self.of_account[arrival.account_id] += 1
             self.arrivals[key] = arrival
 
     def renew(self, key: Key) -> bool:
@@ -95,12 +97,13 @@ class Visits:
         return ended
 
     def _forget(self, key: Key) -> None:
-        del self.alive[key]
+        visit = self.alive.pop(key)
         self.leaving.pop(key, None)
         self.arrivals.pop(key, None)
-        self.of_visitor[key[0]] -= 1
-        if not self.of_visitor[key[0]]:
-            del self.of_visitor[key[0]]
+        for counter, name in ((self.of_visitor, key[0]), (self.of_account, visit.account_id)):
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
 
     def departures(self, ended: list[tuple[Key, float]]) -> list[Departure]:
         """As rows want them: how long ago, by the clock of this moment."""

@@ -49,6 +49,12 @@ def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEG
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
     if claims["p"] != purpose:
         raise BadTicket("for another purpose")
-    if max_age is not None and not -max_age <= time.time() - claims["t"] <= max_age:
-        raise BadTicket("expired")
+    if max_age is not None:
+        check_age(claims, max_age)
     return claims
+
+
+def check_age(claims: dict[str, Any], max_age: float = SECONDS_TO_BEGIN) -> None:
+    """Raises BadTicket for claims that were issued too long ago to begin with."""
+    if not -max_age <= time.time() - claims["t"] <= max_age:
+        raise BadTicket("expired")

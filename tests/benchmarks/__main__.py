@@ -24,6 +24,9 @@ BENCHMARKS = {
     "start_dialog_statements": ("tests.benchmarks.starts:measure", "<="),
     "presence_beats_vs_raw": ("tests.benchmarks.beats:measure_ratio", ">="),
     "presence_beats_per_s": ("tests.benchmarks.beats:measure_rate", ""),
+    "stream_kib_each": ("tests.benchmarks.held:measure_memory", "<="),
+    "restart_storm_s": ("tests.benchmarks.held:measure_storm", "<="),
+    "hint_p99_ms": ("tests.benchmarks.held:measure_hint", "<="),
 }
 
 

@@ -1,6 +1,7 @@
 """Servers and visitors' tickets for the benchmarks of the live process."""
 
 import contextlib
+import json
 import resource
 import socket
 import subprocess
@@ -29,10 +30,10 @@ def allow_many_files(wanted: int) -> None:
 
 
 @contextlib.contextmanager
-def serving(app: str, *options: str) -> Iterator[tuple[psutil.Popen, int]]:
+def serving(app: str, port: int = 0) -> Iterator[tuple[psutil.Popen, int]]:
     """A uvicorn process with the options production uses; the process and its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS, *options]
+    port = port or free_port()
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS]
     process = psutil.Popen(command, cwd=ROOT)
     try:
         until = time.monotonic() + 30
@@ -42,7 +43,8 @@ def serving(app: str, *options: str) -> Iterator[tuple[psutil.Popen, int]]:
             time.sleep(0.1)
         yield process, port
     finally:
-        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
         try:
             process.wait(10)
         except psutil.TimeoutExpired:
@@ -88,3 +90,31 @@ def post_for(client: subprocess.Popen, seconds: float) -> float:
     answered, refused = map(int, client.stdout.readline().split())
     assert refused == 0, f"{refused} of {answered} were refused"
     return answered / seconds
+
+
+class Crowd:
+    """Many WebSocket clients in a process of their own; see `sockets`."""
+
+    def __init__(self, port: int, path: str) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.sockets", str(port), path]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def begin(self, *words: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, *words: object) -> dict:
+        self.begin(*words)
+        return self.answer()
+
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(10)
