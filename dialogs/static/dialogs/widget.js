@@ -24,7 +24,7 @@
     clock: 'M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM10 6v4l2.500 2',
     go: 'M3.500 10h12M10.500 4.500 16 10l-5.500 5.500',
   };
-  const POLL_TIMEOUT = 45e3, TIMEOUT = 20e3, SLOW_LOOK = 60e3, LEADER_SILENT = 30e3;
+  const POLL_TIMEOUT = 32e3, BEAT_TIMEOUT = 10e3, TIMEOUT = 20e3, SLOW_LOOK = 60e3, LEADER_SILENT = 30e3;
   const DEAD_AFTER = 25e3;    // a stream is pinged every 10 s: one that is silent for longer has lost its network
   const OPEN_WITHIN = 10e3;
   const RESTART_SPREAD = 10e3, RESTART_SPREAD_OPEN = 2e3;  // the pages of a restarted service come back over this time
@@ -221,6 +221,7 @@
       heardAt = Date.now() - DEAD_AFTER + OPEN_WITHIN;
       mine.onopen = guarded(() => {
         heardAt = Date.now();
+        socket.isOpen = true;
         mine.send(JSON.stringify({ ticket: session.ticket, since, service, page: page() }));
         connected(true);
       });
@@ -237,7 +238,9 @@
   }
   // A network that is gone says no goodbye: pings that stop coming do.
   function watch() {
-    if (socket && Date.now() - heardAt > DEAD_AFTER) socket.drop();
+    if (!socket || Date.now() - heardAt < DEAD_AFTER) return;
+    if (socket.isOpen) connected(false);
+    socket.drop();
   }
 
   async function keepStream(mineRun) {
@@ -248,11 +251,12 @@
       failures = heard ? 0 : failures + 1;
       if (heard) noStreams = 0;
       // a restart cuts everybody's stream in one moment
-      let wait = heard ? Math.random() * (isOpen ? RESTART_SPREAD_OPEN : RESTART_SPREAD) : failures > 1 ? backOff(failures) : 0;
+      let wait = heard && code ? Math.random() * (isOpen ? RESTART_SPREAD_OPEN : RESTART_SPREAD)
+        : failures > 1 ? backOff(failures) : 0;
       try {
         if (code === TICKET) await freshTicket();
         else if (!heard) {
-          await live('beat');  // tells a lost network from one that lets no stream through
+          await live('beat', {}, BEAT_TIMEOUT);  // tells a lost network from one that lets no stream through
           noStreams += code === TRY_LATER || code === REFUSED ? 2 : 1;
         }
         if (!heard) connected(true);
@@ -300,7 +304,7 @@
       let lives = false;
       try {
         if (failures) {
-          await live('beat');  // answered at once: tells a lost network from a poll that something on the way cuts
+          await live('beat', {}, BEAT_TIMEOUT);  // answered at once: tells a lost network from a poll that something on the way cuts
           lives = true;
           connected(true);
           if (failures > 2) await greet();
@@ -310,8 +314,8 @@
         connected(true);
       } catch (refusal) {
         if (mineRun !== run) return;
+        if (failures && !lives) connected(false);
         failures = Date.now() - began > 5e3 ? 1 : failures + 1;
-        if (failures > 1 && !lives) connected(false);
         await pause(refusal.wait ? refusal.wait * 1000 : Math.min(backOff(failures), lives ? 8e3 : 45e3));
       }
     }
