@@ -48,6 +48,7 @@ SUPERVISORS_SETTINGS = frozenset(
         "contact_email",
         "contact_phone",
         "privacy_url",
+        "sites",
     }
 )
 
@@ -199,7 +200,7 @@ class AccountAdmin(Archiving):
     readonly_fields = ("created_at", "archived_at", "parts")
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        own = ["name", "slug", "time_zone"]
+        own = ["name", "slug", "time_zone", "sites"]
         return [
             (None, {"fields": [*own, "parts", "created_at", "archived_at"] if obj else [*own, "language_codes"]}),
             (

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from operators.actions import check_left_messages
 from operators.configuration import check_room_for, set_password
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
-from operators.validators import addresses
+from operators.validators import addresses, origins, validate_sites
 
 
 class LoginForm(AuthenticationForm):
@@ -92,6 +92,10 @@ class AccountForm(forms.ModelForm):
 
     def clean_left_messages_email(self) -> str:
         return ", ".join(addresses(self.cleaned_data["left_messages_email"]))
+
+    def clean_sites(self) -> str:
+        validate_sites(self.cleaned_data["sites"])
+        return ", ".join(origins(self.cleaned_data["sites"]))
 
     def _now(self, name: str) -> Any:
         """The value as it would be saved; None where it could not be read."""

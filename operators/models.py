@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from operators.validators import validate_addresses, validate_time_zone
+from operators.validators import origins, validate_addresses, validate_sites, validate_time_zone
 
 LONGEST_TIME = 30 * 24 * 3600  # seconds; the ceiling of every time setting (interfaces.md)
 SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,62}\Z", _("Use small letters, digits and hyphens, at most 63."))
@@ -87,6 +87,14 @@ class Account(models.Model):
         _("privacy policy"), max_length=500, blank=True, help_text=_("Linked under the offline form; empty: no line.")
     )
 
+    sites = models.CharField(
+        _("Sites of the widget"),
+        max_length=2000,
+        blank=True,
+        validators=[validate_sites],
+        help_text=_("Comma-separated, such as https://shop.example: the widget works only there. Empty: on any site."),
+    )
+
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
@@ -106,6 +114,11 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may use the widget; none listed: all may (X5)."""
+        return frozenset(origins(self.sites))
 
 
 class Department(models.Model):

@@ -1,5 +1,7 @@
 """What people may type into an account's settings."""
 
+import re
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -7,6 +9,8 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
 MOST_ADDRESSES = 10
+MOST_SITES = 50
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")  # a name or an address
 
 
 def addresses(text: str) -> list[str]:
@@ -26,6 +30,36 @@ def validate_addresses(text: str) -> None:
         raise ValidationError(_("Write at least one email address."))
     if len(found) > MOST_ADDRESSES:
         raise ValidationError(_("At most %(count)s addresses."), params={"count": MOST_ADDRESSES})
+
+
+def origin(text: str) -> str:
+    """What a browser sends as Origin for the pages of a site. Raises ValueError."""
+    parts = urlsplit(text)
+    host = (parts.hostname or "").encode("idna").decode()
+    is_plain = HOST.fullmatch(host) and not parts.username and parts.path in {"", "/"} and not parts.query and not parts.fragment
+    if parts.scheme not in {"http", "https"} or not is_plain:
+        raise ValueError(text)
+    port = "" if parts.port in {None, 443 if parts.scheme == "https" else 80} else f":{parts.port}"
+    return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"
+
+
+def origins(text: str) -> list[str]:
+    """The origins of a comma-separated list as browsers send them, without repetitions. Raises ValueError."""
+    return list(dict.fromkeys(origin(word.strip()) for word in text.split(",") if word.strip()))
+
+
+def validate_sites(text: str) -> None:
+    """At most fifty sites, comma-separated; says which one is wrong."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        try:
+            origin(word)
+        except ValueError:
+            raise ValidationError(_("“%(site)s” is not a site, such as https://shop.example."), params={"site": word}) from None
+    if text.strip() and not words:
+        raise ValidationError(_("Write at least one site, or nothing."))
+    if len(words) > MOST_SITES:
+        raise ValidationError(_("At most %(count)s sites."), params={"count": MOST_SITES})
 
 
 def validate_time_zone(name: str) -> None:

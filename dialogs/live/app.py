@@ -47,7 +47,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-Handler = Callable[[dict[str, Any], Receive], Awaitable[dict[str, Any] | None]]
+Handler = Callable[[dict[str, Any], Receive, Scope], Awaitable[dict[str, Any] | None]]
+Opened = tuple[Stream, Callable[[Stream, str], None]]
 NO_ROUTE: tuple[Handler | None, Headers] = (None, NO_STORE)
 
 
@@ -209,7 +210,7 @@ class LiveApp:
             if scope["method"] != "POST":
                 raise Refusal(405, "use POST")
             _check_host(scope)
-            answer = await handler(await _body(receive), receive)
+            answer = await handler(await _body(receive), receive, scope)
         except Refusal as refusal:
             await _respond(send, refusal.status, {"error": refusal.reason}, headers)
             return
@@ -229,23 +230,34 @@ class LiveApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def _sign_of_visit(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The sign of life of the page that sent `body`; its claims. Raises BadTicket."""
+    async def _sign_of_visit(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """The sign of life of the page that sent `body`; its claims. Raises BadTicket, and Refusal for a site not listed."""
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        if claims["a"] not in self.board.sites:
+            await self.board.know(claims["a"])
+        if not self._is_listed(claims, scope):
+            raise Refusal(403, "this site is not listed")
         if not self.visits.renew((claims["v"], claims["k"])):
             tickets.check_age(claims)
             self.visits.sign(_arrival(claims, body))
         return claims
 
-    async def _visit_beat(self, body: dict[str, Any], receive: Receive) -> None:
-        self._sign_of_visit(body)
+    def _is_listed(self, claims: dict[str, Any], scope: Scope) -> bool:
+        """X5: an account that lists its sites is served there alone."""
+        listed = self.board.sites.get(claims["a"])
+        return not listed or _origin(scope) in listed
 
-    async def _visit_bye(self, body: dict[str, Any], receive: Receive) -> None:
+    async def _visit_beat(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
+        await self._sign_of_visit(body, scope)
+
+    async def _visit_bye(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        if _origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
+            raise Refusal(403, "this site is not listed")
         self.visits.goodbye((claims["v"], claims["k"]))
 
-    async def _visit_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
-        claims = self._sign_of_visit(body)
+    async def _visit_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
+        claims = await self._sign_of_visit(body, scope)
         channel = visitor_channel(claims["v"])
         account_id, place = claims["a"], (claims["d"], claims["l"])
         board_channel = self.board.channel(account_id)
@@ -271,7 +283,7 @@ class LiveApp:
             self.new_workspaces.add(operator_id)
         self.workspaces[operator_id] = max(issued_at, self.workspaces.get(operator_id, issued_at))
 
-    async def _workspace_poll(self, body: dict[str, Any], receive: Receive) -> dict[str, Any]:
+    async def _workspace_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
         self._sign_of_workspace(claims)
         channels = self._workspace_channels(claims)
@@ -302,7 +314,7 @@ class LiveApp:
         try:
             if len(self.streams) >= streams.MOST_STREAMS:
                 raise Closed(streams.TRY_LATER, "this process is full")
-            stream, heard = await opened(await streams.hello(receive), send)
+            stream, heard = await opened(await streams.hello(receive), send, scope)
             self.streams.add(stream)
             stream.news()
             clock = asyncio.get_running_loop().time
@@ -312,6 +324,8 @@ class LiveApp:
                 heard(stream, text)
         except tickets.BadTicket as bad:
             await send({"type": "websocket.close", "code": streams.TICKET, "reason": f"ticket: {bad}"})
+        except Refusal as refusal:
+            await send({"type": "websocket.close", "code": streams.REFUSED, "reason": refusal.reason})
         except Closed as closed:
             if closed.code:
                 await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
@@ -324,8 +338,8 @@ class LiveApp:
             if stream is not None:
                 self.streams.remove(stream)
 
-    async def _visit_stream(self, body: dict[str, Any], send: Send) -> tuple[Stream, Callable[[Stream, str], None]]:
-        claims = self._sign_of_visit(body)
+    async def _visit_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
+        claims = await self._sign_of_visit(body, scope)
         arrival = _arrival(claims, body)
         if self.visits.of_visitor[claims["v"]] > MOST_VISITS:
             raise Closed(streams.REFUSED, "too many pages of one visitor")
@@ -337,6 +351,9 @@ class LiveApp:
 
         def compose(stream: Stream) -> dict[str, Any] | None:
             nonlocal shown
+            if not self._is_listed(claims, scope):
+                stream.close(streams.REFUSED, "this site is not listed any more")
+                return None
             changed = channel in stream.changed()
             service = self.board.state(account_id, place)
             if not changed and service == shown:
@@ -352,7 +369,7 @@ class LiveApp:
             raise Closed(streams.NOT_UNDERSTOOD, "only pong is understood here")
         self.visits.sign(arrival)
 
-    async def _workspace_stream(self, body: dict[str, Any], send: Send) -> tuple[Stream, Callable[[Stream, str], None]]:
+    async def _workspace_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
         self._sign_of_workspace(claims)
         stream = Stream(self.hub, send, claims, self._workspace_channels(claims), body.get("since"))
@@ -424,6 +441,10 @@ def _check_host(scope: Scope) -> None:
                 return
             break
     raise Refusal(421, "unknown host")
+
+
+def _origin(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -20,7 +20,8 @@ class Board:
         self.hub = hub
         self.asked: set[int] = set()
         self._online: dict[int, set[Place]] = {}
-        self._shown: dict[int, set[Place]] = {}
+        self._shown: dict[int, tuple[set[Place], frozenset[str]]] = {}
+        self.sites: dict[int, frozenset[str]] = {}  # account id -> origins whose pages may come; empty: all (X5)
         self._hurry = asyncio.Event()
         self._readers: list[asyncio.Future[None]] = []
 
@@ -33,14 +34,17 @@ class Board:
         return "online" if place in self._online.get(account_id, ()) else "offline"
 
     def read(self, account_ids: set[int]) -> dict[int, float]:
-        """Read all accounts' states (runs in the database thread); returns their visit leases in seconds."""
+        """Read all accounts' states and sites (runs in the database thread); returns their visit leases in seconds."""
+        accounts = list(Account.objects.filter(pk__in=account_ids).only("visit_lease", "sites"))
+        self.sites = {account.pk: account.origins for account in accounts}
         self._online = service_states(account_ids, database_now())
-        return {pk: float(lease) for pk, lease in Account.objects.filter(pk__in=account_ids).values_list("pk", "visit_lease")}
+        return {account.pk: float(account.visit_lease) for account in accounts}
 
     def compare(self) -> None:
-        """Wake the polls of accounts whose states differ from the last ones."""
-        changed = [pk for pk, places in self._online.items() if places != self._shown.get(pk)]
-        self._shown = dict(self._online)
+        """Wake the polls and streams of accounts whose states or sites differ from the last ones."""
+        read = {pk: (places, self.sites.get(pk, frozenset())) for pk, places in self._online.items()}
+        changed = [pk for pk, facts in read.items() if facts != self._shown.get(pk)]
+        self._shown = read
         self.asked -= self._online.keys()
         self._wake_readers()
         if changed:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -101,6 +101,7 @@ class VisitorView(APIView):
     def post(self, request: Request) -> Response:
         self.speak(request.data)
         self.account = self.find_account(request.data)
+        self.check_site(request)
         serializer = self.accepts(data=request.data, context={"form": self.form})
         serializer.is_valid(raise_exception=True)
         return self.answer(request, serializer.validated_data)
@@ -123,6 +124,12 @@ class VisitorView(APIView):
             raise NotFound(_("There is no such account."))
         self.form = contact_form(account, list(account.contact_fields.all()))
         return account
+
+    def check_site(self, request: Request) -> None:
+        """X5: an account that lists its sites is served there alone."""
+        listed = self.account.origins
+        if listed and request.headers.get("Origin") not in listed:
+            raise PermissionDenied(_("This chat is not for this site."))
 
     form: ContactForm
 

@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('contact_email', models.CharField(choices=[('off', 'Off'), ('optional', 'Optional'), ('required', 'Required')], default='required', max_length=10, verbose_name='Email')),
                 ('contact_phone', models.CharField(choices=[('off', 'Off'), ('optional', 'Optional'), ('required', 'Required')], default='off', max_length=10, verbose_name='Phone')),
                 ('privacy_url', models.URLField(blank=True, help_text='Linked under the offline form; empty: no line.', max_length=500, verbose_name='privacy policy')),
+                ('sites', models.CharField(blank=True, help_text='Comma-separated, such as https://shop.example: the widget works only there. Empty: on any site.', max_length=2000, validators=[operators.validators.validate_sites], verbose_name='Sites of the widget')),
             ],
             options={
                 'verbose_name': 'account',
