@@ -1,7 +1,7 @@
 """Every write about people and settings is a named verb here. Lock order: account, then operator."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -192,6 +192,19 @@ def workspaces_seen(tickets: Mapping[int, datetime]) -> dict[int, datetime]:
         for person in alive
         if person.last_seen_at is None or (now - person.last_seen_at).total_seconds() > person.account.operator_lease
     }
-    Operator.objects.filter(pk__in=[person.pk for person in alive]).update(last_seen_at=now)
+    # who signs out between the two statements stays signed out
+    Operator.objects.filter(pk__in=[person.pk for person in alive], tickets_valid_from__lte=now).update(last_seen_at=now)
     publish(*(service_channel(account_id) for account_id in back if account_id))
     return {person.pk: person.tickets_valid_from for person in known}
+
+
+def forgive_silence(*, alive_at: datetime, now: datetime) -> None:
+    """P9: after an outage in which no sign of life could be stored, workspaces alive before it get one lease more.
+
+    Whoever signed out has no sign of life stored and stays away.
+    """
+    silent = Operator.objects.filter(is_active=True, last_seen_at__isnull=False, last_seen_at__lt=now)
+    for lease in silent.values_list("account__operator_lease", flat=True).distinct().order_by():
+        if lease is not None:
+            lasting = silent.filter(account__operator_lease=lease, last_seen_at__gt=alive_at - timedelta(seconds=lease))
+            lasting.update(last_seen_at=now)

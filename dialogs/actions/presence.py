@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from dialogs import state
 from dialogs.actions.record import Record
 from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
+from operators.actions import forgive_silence
 from operators.models import Account
 from webim_offline.database_clock import database_now
 
@@ -21,12 +24,15 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A visit heard of for the first time by the live process that holds it now."""
+    """A visit heard of for the first time by the live process that holds it now.
+
+    Without an address (None) it is told again after an outage, and the stored address stays.
+    """
 
     visitor_id: int
     account_id: int
     key: str
-    page_url: str = ""
+    page_url: str | None = ""
     page_title: str = ""
 
 
@@ -65,24 +71,26 @@ def begin_visits(
 ) -> list[Dialog]:
     """The part of `visits_began` that works on locked visitors; returns the dialogs to write."""
     leases = {} if process_id else _visit_leases({arrival.account_id for arrival in arrivals})
-    Visit.objects.bulk_create(
-        [
-            Visit(
-                visitor_id=arrival.visitor_id,
-                account_id=arrival.account_id,
-                key=arrival.key,
-                process_id=process_id,
-                began_at=record.now,
-                expires_at=None if process_id else record.now + timedelta(seconds=leases[arrival.account_id]),
-                page_url=arrival.page_url,
-                page_title=arrival.page_title,
-            )
-            for arrival in arrivals
-        ],
-        update_conflicts=True,
-        unique_fields=["visitor", "key"],
-        update_fields=["process", "ended_at", "expires_at", "page_url", "page_title"],
-    )
+    for told, columns in ((True, ["page_url", "page_title"]), (False, [])):
+        Visit.objects.bulk_create(
+            [
+                Visit(
+                    visitor_id=arrival.visitor_id,
+                    account_id=arrival.account_id,
+                    key=arrival.key,
+                    process_id=process_id,
+                    began_at=record.now,
+                    expires_at=None if process_id else record.now + timedelta(seconds=leases[arrival.account_id]),
+                    page_url=arrival.page_url or "",
+                    page_title=arrival.page_title,
+                )
+                for arrival in arrivals
+                if (arrival.page_url is not None) is told
+            ],
+            update_conflicts=True,
+            unique_fields=["visitor", "key"],
+            update_fields=["process", "ended_at", "expires_at", *columns],
+        )
     back = [visitors[visitor_id] for visitor_id in {a.visitor_id for a in arrivals} if not visitors[visitor_id].is_present]
     if not back:
         return []
@@ -100,15 +108,22 @@ def begin_visits(
     return dialogs
 
 
+class OutageBetween(Exception):
+    """Between the finding of departures and their writing the database was away: nothing was written."""
+
+
 @transaction.atomic
-def visits_ended(departures: Iterable[Departure], *, process_id: UUID) -> None:
+def visits_ended(departures: Iterable[Departure], *, process_id: UUID, found_at: float | None = None) -> None:
     """End visits this process holds; a visitor whose last visit that was has left (P3).
 
-    A visit that another process has taken over meanwhile is left alone: its page is heard of there.
+    A visit that another process has taken over meanwhile is left alone: its page is heard of there. Raises OutageBetween
+    when the departures, found at the monotonic moment `found_at`, have waited so long for the database that it was away.
     """
     by_key = {(departure.visitor_id, departure.key): departure for departure in departures}
     visitors = _lock_visitors({visitor_id for visitor_id, _ in by_key})
     now = database_now()
+    if found_at is not None and monotonic() - found_at > LONGEST_GAP.total_seconds():
+        raise OutageBetween
     alive = Visit.objects.filter(visitor__in=visitors, ended_at=None)
     ends: dict[int, tuple[int, datetime]] = {}
     staying: set[int] = set()
@@ -161,10 +176,38 @@ def _visit_leases(account_ids: set[int]) -> dict[int, int]:
     return dict(Account.objects.filter(pk__in=account_ids).values_list("pk", "visit_lease"))
 
 
-def renew_process(process_id: UUID) -> None:
-    """A live process says that it lives: the one lease that stands for all visits it holds."""
+@transaction.atomic
+def renew_process(process_id: UUID, known: datetime | None = None) -> tuple[datetime, bool]:
+    """A live process says that it lives: the one lease that stands for all visits it holds.
+
+    `known` is the moment it wrote last. Returns the moment to know next time, and whether the row still was as written.
+    If not (an outage, a restored backup, a lease that ran out) what the rows say this process holds may be wrong: they
+    get one visit lease each, and the process is to tell again whom it holds.
+    """
     now = database_now()
-    LiveProcess.objects.update_or_create(pk=process_id, defaults={"renewed_at": now, "expires_at": now + PROCESS_LEASE})
+    row = {"renewed_at": now, "expires_at": now + PROCESS_LEASE}
+    if known is not None and LiveProcess.objects.filter(pk=process_id, renewed_at=known).update(**row):
+        return now, True
+    LiveProcess.objects.update_or_create(pk=process_id, defaults=row)
+    held = Visit.objects.filter(process=process_id, ended_at=None)
+    for lease in _leases_of(held):
+        held.filter(account__visit_lease=lease).update(process=None, expires_at=now + timedelta(seconds=lease))
+    return now, known is None
+
+
+@transaction.atomic
+def end_outage() -> bool:
+    """P9: if the sweep has not run for longer than a moment, nobody who was alive at its last run is lost for it.
+
+    The sweep calls it, and a live process that notices itself that it stood still or was cut off from the database.
+    """
+    now = database_now()
+    last, _created = Pulse.objects.select_for_update(no_key=True).get_or_create(name=Pulse.LEASES, defaults={"at": now})
+    is_outage = abs(now - last.at) > LONGEST_GAP
+    if is_outage:
+        _give_one_lease_more(alive_at=last.at, now=now)
+    Pulse.objects.filter(name=Pulse.LEASES).update(at=now)
+    return is_outage
 
 
 @transaction.atomic
@@ -175,30 +218,30 @@ def end_lost_visits() -> int:
     heard, unless its page is heard of elsewhere first. After a silence of this sweep itself (P9) every lease that was
     alive at its last run gets one full time more.
     """
+    end_outage()
     now = database_now()
-    last, _created = Pulse.objects.select_for_update(no_key=True).get_or_create(name=Pulse.LEASES, defaults={"at": now})
-    if abs(now - last.at) > LONGEST_GAP:
-        _give_one_lease_more(alive_at=last.at, now=now)
-    Pulse.objects.filter(name=Pulse.LEASES).update(at=now)
     _release_lost_processes(now)
     return _end_unheld(now)
 
 
 def _give_one_lease_more(*, alive_at: datetime, now: datetime) -> None:
-    LiveProcess.objects.filter(expires_at__gt=alive_at, expires_at__lt=now + PROCESS_LEASE).update(
-        renewed_at=now, expires_at=now + PROCESS_LEASE
-    )
+    # signs of life of workspaces were written as long as a live process renewed its lease: then A2 needs no help
+    if not LiveProcess.objects.filter(renewed_at__gt=alive_at + LONGEST_GAP, renewed_at__lte=now).exists():
+        forgive_silence(alive_at=alive_at, now=now)
+    LiveProcess.objects.filter(expires_at__gt=alive_at).update(renewed_at=now, expires_at=now + PROCESS_LEASE)
     unheld = Visit.objects.filter(ended_at=None, process=None, expires_at__gt=alive_at)
-    for lease in unheld.values_list("account__visit_lease", flat=True).distinct().order_by():
-        unheld.filter(account__visit_lease=lease, expires_at__lt=now + timedelta(seconds=lease)).update(
-            expires_at=now + timedelta(seconds=lease)
-        )
+    for lease in _leases_of(unheld):
+        unheld.filter(account__visit_lease=lease).update(expires_at=now + timedelta(seconds=lease))
+
+
+def _leases_of(visits: QuerySet[Visit]) -> list[int]:
+    return list(visits.values_list("account__visit_lease", flat=True).distinct().order_by())
 
 
 def _release_lost_processes(now: datetime) -> None:
     for process in LiveProcess.objects.filter(expires_at__lte=now).select_for_update(skip_locked=True):
         held = Visit.objects.filter(process=process, ended_at=None)
-        for lease in held.values_list("account__visit_lease", flat=True).distinct().order_by():
+        for lease in _leases_of(held):
             expires_at = max(process.expires_at, process.renewed_at + timedelta(seconds=lease))
             held.filter(account__visit_lease=lease).update(process=None, expires_at=expires_at)
         process.delete()

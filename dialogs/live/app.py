@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +25,7 @@ from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
 from dialogs.live import streams, tickets
 from dialogs.live.hub import Hub
-from dialogs.live.presence import Key, Visits
+from dialogs.live.presence import Ended, Visits
 from dialogs.live.service import Board
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
@@ -73,7 +74,11 @@ class LiveApp:
         self.new_workspaces: set[int] = set()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
-        self.unwritten: list[tuple[Key, float]] = []
+        self.unwritten: list[Ended] = []
+        self.lease_known: datetime | None = None  # what this process wrote last into its row
+        self.renewed_at = monotonic()
+        self.renewing = asyncio.Lock()
+        self.is_cut_off = True  # from the database, until it answers
         self.routes: dict[str, tuple[Handler, Headers]] = {
             "/live/visit/poll": (self._visit_poll, CORS),
             "/live/visit/beat": (self._visit_beat, CORS),
@@ -100,9 +105,11 @@ class LiveApp:
     async def stop(self) -> None:
         """End the background work. Nobody is said goodbye to: their pages come back to another process (P9)."""
         self.hub.doubt_everything()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        running = set(self.tasks)
+        while running:  # a library may swallow a cancellation that meets its own time-out: say it again
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=0.5)
         self.database.shutdown(wait=True)
 
     async def _in_database(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -115,39 +122,67 @@ class LiveApp:
     async def _keep_presence(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            arrivals = self.visits.take_arrivals()
-            self.unwritten += self.visits.take_departures()
             try:
-                while arrivals:
-                    await self._in_database(actions.visits_began, arrivals[: actions.BATCH], process_id=self.process_id)
-                    arrivals = arrivals[actions.BATCH :]
-                if self.unwritten:
-                    ended, self.unwritten = self.unwritten, []
-                    try:
-                        await self._in_database(actions.visits_ended, self.visits.departures(ended), process_id=self.process_id)
-                    except BaseException:
-                        self.unwritten = ended + self.unwritten
-                        raise
-            except DatabaseError as error:
+                if self.is_cut_off:
+                    await self._renew_lease()
+                await self._write_arrivals()
+                await self._write_departures()
+            except (DatabaseError, actions.OutageBetween) as error:
                 logger.warning("presence waits for the database: %s", error)
-                self.visits.put_back(arrivals)
+                self.is_cut_off = True
                 await asyncio.sleep(1)
+
+    async def _write_arrivals(self) -> None:
+        arrivals = self.visits.take_arrivals()
+        try:
+            while arrivals:
+                await self._in_database(actions.visits_began, arrivals[: actions.BATCH], process_id=self.process_id)
+                arrivals = arrivals[actions.BATCH :]
+        finally:
+            self.visits.put_back(arrivals)
+
+    async def _write_departures(self) -> None:
+        found_at = monotonic()
+        ended, self.unwritten = self.unwritten + self.visits.take_departures(), []
+        try:
+            while ended:
+                batch = self.visits.departures(ended[: actions.BATCH])
+                await self._in_database(actions.visits_ended, batch, process_id=self.process_id, found_at=found_at)
+                ended = ended[actions.BATCH :]
+        finally:
+            self.unwritten = self.visits.keep(ended)
+
+    async def _renew_lease(self) -> None:
+        """Renew the one lease of this process; after a silence of its own, end the outage first (P9)."""
+        async with self.renewing:
+            if self.is_cut_off or monotonic() - self.renewed_at > RENEW_EVERY + actions.LONGEST_GAP.total_seconds():
+                await self._in_database(actions.end_outage)
+            self.lease_known, as_written = await self._in_database(actions.renew_process, self.process_id, self.lease_known)
+            self.renewed_at, self.is_cut_off = monotonic(), False
+            if not as_written:
+                self.visits.all_again()
 
     async def _keep_lease(self) -> None:
         while True:
             try:
-                await self._in_database(actions.renew_process, self.process_id)
+                await self._renew_lease()
             except DatabaseError as error:
                 logger.warning("the lease could not be renewed: %s", error)
+                self.is_cut_off = True
             await asyncio.sleep(RENEW_EVERY)
 
     async def _keep_board(self) -> None:
+        read_at = monotonic()
         while True:
             try:
+                if self.is_cut_off or monotonic() - read_at > actions.LONGEST_GAP.total_seconds():
+                    await self._in_database(actions.end_outage)  # or operators would seem gone until they are heard (P9)
+                    await self._write_workspaces()
                 accounts = self.visits.of_account.keys() | self.board.asked
                 if accounts:
                     self.visits.leases = await self._in_database(self.board.read, accounts)
                     self.board.compare()
+                read_at = monotonic()
             except DatabaseError as error:
                 logger.warning("the service states could not be read: %s", error)
             await self.board.pause()
@@ -160,13 +195,20 @@ class LiveApp:
             if not self.workspaces or (waited < RENEW_EVERY and not self.new_workspaces):
                 continue
             waited = 0.0
-            heard, self.workspaces, self.new_workspaces = self.workspaces, {}, set()
             try:
-                valid_from = await self._in_database(workspaces_seen, heard)
-                self.hub.heard([operator_channel(operator_id) for operator_id in heard if operator_id not in valid_from])
-                self._end_void_streams(heard, valid_from)
+                await self._write_workspaces()
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
+
+    async def _write_workspaces(self) -> None:
+        heard, self.workspaces, self.new_workspaces = self.workspaces, {}, set()
+        try:
+            valid_from = await self._in_database(workspaces_seen, heard)
+        except DatabaseError:
+            self.workspaces = heard | self.workspaces
+            raise
+        self.hub.heard([operator_channel(operator_id) for operator_id in heard if operator_id not in valid_from])
+        self._end_void_streams(heard, valid_from)
 
     def _end_void_streams(self, heard: dict[int, datetime], valid_from: dict[int, datetime]) -> None:
         """X5: streams of people who signed out, were deactivated or changed; who still may comes back with a new ticket."""

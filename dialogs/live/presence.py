@@ -13,6 +13,7 @@ DEFAULT_LEASE = 30.0
 OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
 
 Key = tuple[int, str]
+Ended = tuple[Key, float, "Alive"]  # and its monotonic moment
 
 
 @dataclass(slots=True)
@@ -77,8 +78,16 @@ class Visits:
             if key in self.alive:
                 self.arrivals.setdefault(key, arrival)
 
-    def take_departures(self) -> list[tuple[Key, float]]:
-        """Visits that have ended, each with its monotonic moment; they are forgotten here."""
+    def all_again(self) -> None:
+        """The rows may be wrong: every visit is to be written once more, its address left as it is."""
+        for (visitor_id, key), visit in self.alive.items():
+            self.arrivals.setdefault((visitor_id, key), Arrival(visitor_id, visit.account_id, key, page_url=None))
+
+    def take_departures(self) -> list[Ended]:
+        """Visits that have ended; they are forgotten here.
+
+        Not called while the database is away: then it gives everyone a full lease, as after any outage (P9).
+        """
         now = self.clock()
         if now - self.last_look > OUTAGE:
             for visit in self.alive.values():
@@ -92,11 +101,22 @@ class Visits:
                 if visit.goodbye_at is None and visit.last_sign + (lease := leases.get(visit.account_id, DEFAULT_LEASE)) <= now
             ]
         self.last_look = now
-        for key, _ in ended:
-            self._forget(key)
-        return ended
+        return [(key, at, self._forget(key)) for key, at in ended]
 
-    def _forget(self, key: Key) -> None:
+    def keep(self, ended: list[Ended]) -> list[Ended]:
+        """An outage came between: who only fell silent is alive again (P9). Returns those who said goodbye."""
+        gone = []
+        for key, at, visit in ended:
+            if visit.goodbye_at is not None:
+                gone.append((key, at, visit))
+            elif key not in self.alive:
+                visit.last_sign = self.clock()
+                self.alive[key] = visit
+                self.of_visitor[key[0]] += 1
+                self.of_account[visit.account_id] += 1
+        return gone
+
+    def _forget(self, key: Key) -> Alive:
         visit = self.alive.pop(key)
         self.leaving.pop(key, None)
         self.arrivals.pop(key, None)
@@ -104,8 +124,9 @@ class Visits:
             counter[name] -= 1
             if not counter[name]:
                 del counter[name]
+        return visit
 
-    def departures(self, ended: list[tuple[Key, float]]) -> list[Departure]:
+    def departures(self, ended: list[Ended]) -> list[Departure]:
         """As rows want them: how long ago, by the clock of this moment."""
         now = self.clock()
-        return [Departure(visitor_id, key, now - at) for (visitor_id, key), at in ended]
+        return [Departure(visitor_id, key, now - at) for (visitor_id, key), at, _ in ended]

@@ -5,7 +5,7 @@ import statistics
 import time
 from functools import lru_cache
 
-from django.db import connection
+from django.db.models import Count
 
 from dialogs.live import tickets
 from dialogs.models import Visit, Visitor
@@ -48,9 +48,8 @@ def held() -> dict[str, float]:
             assert len(back["back_at"]) == STREAMS, f"only {len(back['back_at'])} came back"
             over = back["back_at"][-1] - back["cut_at"]
             time.sleep(2)
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT count(DISTINCT process_id), count(*) FROM dialogs_visit WHERE ended_at IS NULL")
-                assert cursor.fetchone() == (1, STREAMS), "all visits are held by the new process"
+            holders = Visit.objects.filter(account=account, ended_at=None).values_list("process").annotate(Count("pk"))
+            assert [held for _, held in holders] == [STREAMS], "all visits are held by the new process"
         assert Visitor.objects.filter(account=account, is_present=False).count() == 0
     return {"each": each, "opened": opened["seconds"], "over": over}
 

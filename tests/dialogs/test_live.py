@@ -60,7 +60,7 @@ class TestVisits:
         said = clock.seconds
         visits.goodbye((1, "p1"))
         assert self.run(visits, clock, 1.8) == []
-        ((key, at),) = self.run(visits, clock, 1)
+        ((key, at, _),) = self.run(visits, clock, 1)
         assert (key, at) == ((1, "p1"), said + 2)
 
     def test_a_page_from_the_page_cache_takes_its_goodbye_back(self, visits, clock):
@@ -73,7 +73,7 @@ class TestVisits:
     def test_without_a_sign_the_lease_ends_it(self, visits, clock):
         visits.sign(self.page())
         last = clock.seconds
-        ((key, at),) = self.run(visits, clock, 32)
+        ((key, at, _),) = self.run(visits, clock, 32)
         assert (key, at) == ((1, "p1"), last + 30)
         assert not visits.alive
         assert not visits.of_visitor
@@ -96,6 +96,25 @@ class TestVisits:
         visits.goodbye((1, "elsewhere"))
         assert self.run(visits, clock, 5) == []
 
+    def test_an_outage_that_meets_a_departure_takes_it_back_unless_it_was_a_goodbye(self, visits, clock):
+        visits.sign(self.page("silent"))
+        visits.sign(self.page("gone"))
+        visits.goodbye((1, "gone"))
+        ended = self.run(visits, clock, 32)
+        assert len(ended) == 2
+        assert [key for key, _, _ in visits.keep(ended)] == [(1, "gone")]
+        assert set(visits.alive) == {(1, "silent")}
+        assert (visits.of_visitor[1], visits.of_account[7]) == (1, 1)
+        assert self.run(visits, clock, 29) == []
+        assert len(self.run(visits, clock, 2)) == 1
+
+    def test_after_lost_rows_everyone_is_told_again_without_an_address(self, visits):
+        visits.sign(self.page())
+        visits.take_arrivals()
+        visits.sign(self.page("p2"))
+        visits.all_again()
+        assert {(arrival.key, arrival.page_url) for arrival in visits.take_arrivals()} == {("p1", None), ("p2", "")}
+
     def test_arrivals_that_could_not_be_written_come_back(self, visits):
         visits.sign(self.page())
         taken = visits.take_arrivals()
@@ -114,6 +133,25 @@ class TestHub:
     @pytest.mark.parametrize("odd", ["", None, "x.1", "1", 5, "abcd.-1", "abcd.x"])
     def test_an_unknown_position_means_look_again(self, odd):
         assert Hub().changed(["a"], odd) == {"a"}
+
+    def test_many_listeners_of_one_channel_come_and_go(self):
+        class Ear:
+            heard = 0
+
+            def news(self):
+                self.heard += 1
+
+        hub, ears = Hub(), [Ear() for _ in range(3)]
+        for ear in ears:
+            hub.listen(["board", f"own:{id(ear)}"], ear)
+        hub.heard(["board"])
+        hub.leave(["board", f"own:{id(ears[0])}"], ears[0])
+        hub.heard(["board", f"own:{id(ears[0])}"])
+        hub.doubt_everything()
+        assert [ear.heard for ear in ears] == [1, 3, 3]
+        for ear in ears:
+            hub.leave(["board", f"own:{id(ear)}"], ear)
+        assert hub._listening == {}
 
     def test_forgotten_channels_mean_look_again(self, monkeypatch):
         monkeypatch.setattr("dialogs.live.hub.MOST_REMEMBERED", 2)

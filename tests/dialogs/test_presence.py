@@ -1,13 +1,14 @@
 """Visits, absences and returns in the database (P1 to P6, P9, P10)."""
 
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 
 from dialogs.actions import deadlines, presence
 from dialogs.actions.conversation import close_by_visitor
 from dialogs.models import Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
-from operators.actions import change_settings
+from operators.actions import change_settings, sign_out
 from tests import people
 from webim_offline.database_clock import database_now
 
@@ -168,6 +169,75 @@ def test_an_outage_is_not_shown_as_people_leaving(visitor, dialog, process):
     assert fresh(visitor).is_present
     assert fresh(dialog).away_since is None
     assert LiveProcess.objects.get().expires_at >= now + timedelta(seconds=29)
+
+
+def pulse_ago(seconds):
+    Pulse.objects.update_or_create(name=Pulse.LEASES, defaults={"at": database_now() - timedelta(seconds=seconds)})
+
+
+def test_a_clock_set_back_keeps_nobody_for_longer_than_a_lease(visitor, process):
+    other = people.make_visitor(visitor.account)
+    people.start_dialog(visitor.account, visitor=other, visit_key="page-9")
+    later = database_now() + timedelta(hours=1)
+    LiveProcess.objects.update(renewed_at=later, expires_at=later + timedelta(seconds=30))
+    Visit.objects.filter(visitor=other).update(expires_at=later + timedelta(seconds=30))
+    pulse_ago(-3600)
+    presence.end_lost_visits()
+    longest = database_now() + timedelta(seconds=30)
+    assert LiveProcess.objects.get().expires_at <= longest
+    assert Visit.objects.get(visitor=other).expires_at <= longest
+    assert fresh(visitor).is_present
+    assert fresh(other).is_present
+
+
+def test_leases_that_had_run_out_before_the_outage_get_no_more(visitor, dialog, process):
+    dead_at = database_now() - timedelta(seconds=200)
+    LiveProcess.objects.update(renewed_at=dead_at - timedelta(seconds=30), expires_at=dead_at)
+    pulse_ago(190)
+    presence.end_lost_visits()
+    presence.end_lost_visits()
+    assert fresh(dialog).away_since == dead_at
+
+
+def test_a_process_whose_row_changed_behind_it_gives_its_visits_up_and_tells_them_again(visitor, process):
+    known, as_written = presence.renew_process(process.pk, process.renewed_at)
+    assert as_written
+    LiveProcess.objects.filter(pk=process.pk).update(renewed_at=known - timedelta(minutes=5))  # as from a backup
+    zombie = people.make_visitor(visitor.account)
+    people.arrive(zombie, process)
+    known, as_written = presence.renew_process(process.pk, known)
+    assert not as_written
+    assert fresh(visitor).is_present
+    presence.visits_began([presence.Arrival(visitor.pk, visitor.account_id, "page-1", None)], process_id=process.pk)
+    told = Visit.objects.get(visitor=visitor)
+    assert (told.process_id, told.expires_at, told.page_url) == (process.pk, None, "https://shop.example/")
+    Visit.objects.filter(process=None).update(expires_at=database_now())
+    presence.end_lost_visits()
+    assert fresh(visitor).is_present
+    assert not fresh(zombie).is_present
+
+
+def test_departures_that_waited_out_an_outage_are_not_written(visitor, process):
+    long_ago = monotonic() - 6
+    with pytest.raises(presence.OutageBetween):
+        presence.visits_ended([presence.Departure(visitor.pk, "page-1", 1)], process_id=process.pk, found_at=long_ago)
+    assert fresh(visitor).is_present
+
+
+@pytest.mark.parametrize(("renewed_ago", "is_forgiven"), [(300, True), (20, False)], ids=["nobody listened", "sweep alone away"])
+def test_operators_are_not_gone_for_an_outage_in_which_nobody_could_hear_them(account, anna, boris, vera, renewed_ago, is_forgiven):
+    people.go_online(anna, seen_ago=330)  # alive at the last run of the sweep
+    people.go_online(boris, seen_ago=400)  # lost before it
+    sign_out(vera)
+    process = people.make_process()
+    LiveProcess.objects.filter(pk=process.pk).update(renewed_at=database_now() - timedelta(seconds=renewed_ago))
+    pulse_ago(300)
+    presence.end_outage()
+    seen = {who.username: fresh(who).last_seen_at for who in (anna, boris, vera)}
+    recently = database_now() - timedelta(seconds=5)
+    assert (seen["anna"] > recently) is is_forgiven
+    assert seen["boris"] < recently
+    assert seen["vera"] is None
 
 
 def test_a_departure_told_by_a_process_that_lost_the_visit_is_ignored(dialog, visitor, process):
