@@ -1,0 +1,53 @@
+"""/metrics: Prometheus text for those who may see it."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from dialogs.models import Dialog, Pulse
+from dialogs.views import metrics
+from tests import people
+from webim_offline.database_clock import database_now
+
+pytestmark = pytest.mark.django_db
+
+
+def told(client, **headers):
+    answer = client.get("/metrics", **headers)
+    assert answer.status_code == 200
+    lines = answer.content.decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_what_it_tells(client, account, process):
+    visitor = people.make_visitor(account)
+    people.arrive(visitor, process)
+    people.start_dialog(account, visitor=visitor)
+    people.start_dialog(account)
+    Dialog.objects.filter(visitor=visitor).update(wake_at=database_now() - timedelta(seconds=90))
+    Pulse.objects.create(name=Pulse.BEAT, at=database_now() - timedelta(seconds=7))
+    found = told(client)
+    assert found["webim_live_processes"] == 1
+    assert found['webim_visits_alive{held="yes"}'] == 1
+    assert found['webim_queue_dialogs{queue="general"}'] == 1
+    assert found['webim_queue_dialogs{queue="offline"}'] == 1
+    assert 90 <= found["webim_deadline_lateness_seconds"] < 120
+    assert 7 <= found['webim_pulse_age_seconds{part="beat"}'] < 37
+
+
+def test_an_empty_service_has_figures_too(client):
+    assert told(client)["webim_visits_alive" + '{held="yes"}'] == 0
+
+
+def test_strangers_learn_nothing(client):
+    answer = Client(REMOTE_ADDR="203.0.113.9").get("/metrics")
+    assert answer.status_code == 403
+    assert b"webim_" not in answer.content
+    assert client.post("/metrics").status_code == 405
+
+
+def test_few_queries(django_assert_num_queries, account):
+    people.start_dialog(account)
+    with django_assert_num_queries(7):
+        list(metrics.figures(database_now()))
