@@ -49,5 +49,6 @@ def test_strangers_learn_nothing(client):
 
 def test_few_queries(django_assert_num_queries, account):
     people.start_dialog(account)
+    now = database_now()
     with django_assert_num_queries(7):
-        list(metrics.figures(database_now()))
+        list(metrics.figures(now))
