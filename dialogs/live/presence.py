@@ -8,6 +8,7 @@ from time import monotonic
 from dialogs.actions.presence import Arrival, Departure
 
 GOODBYE = 2.0  # seconds, fixed (P2 a)
+IN_FLIGHT = 0.5  # seconds after a goodbye in which a sign may still arrive that was sent before it, on another connection
 SETTLING = 0.3  # seconds a due goodbye still waits, so that every page heard of within the 2 s is written first
 DEFAULT_LEASE = 30.0
 OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
@@ -52,10 +53,13 @@ class Visits:
         visit = self.alive.get(key)
         if visit is None:
             return False
-        visit.last_sign = self.clock()
+        now = self.clock()
         if visit.goodbye_at is not None:
+            if now - visit.goodbye_at < IN_FLIGHT:
+                return True
             visit.goodbye_at = None
             self.leaving.pop(key, None)
+        visit.last_sign = now
         return True
 
     def goodbye(self, key: Key) -> None:

@@ -70,6 +70,13 @@ class TestVisits:
         visits.sign(self.page())
         assert self.run(visits, clock, 5) == []
 
+    def test_a_sign_that_was_on_its_way_takes_no_goodbye_back(self, visits, clock):
+        visits.sign(self.page())
+        visits.goodbye((1, "p1"))
+        clock.seconds += 0.1
+        visits.sign(self.page())
+        assert len(self.run(visits, clock, 3)) == 1
+
     def test_without_a_sign_the_lease_ends_it(self, visits, clock):
         visits.sign(self.page())
         last = clock.seconds
