@@ -23,7 +23,14 @@ OURS = set(
 )
 IN_PARALLEL = ("-n", "2")
 # these use no database, or start processes that choose theirs: once is enough
-ONCE = ("test_architecture", "test_environment", "test_supervisor", "test_translations")
+ONCE = (
+    "browser/test_presence",
+    "crash/test_outages",
+    "test_architecture",
+    "test_environment",
+    "test_supervisor",
+    "test_translations",
+)
 
 
 def run(*options: str, **environment: str) -> bool:

@@ -69,7 +69,7 @@ class LiveApp:
         self.hub = Hub()
         self.visits = Visits()
         self.board = Board(self.hub)
-        self.streams = Streams()
+        self.streams = Streams(self.visits.lease)
         self.workspaces: dict[int, datetime] = {}  # operator id -> when the newest ticket heard of was issued
         self.new_workspaces: set[int] = set()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")

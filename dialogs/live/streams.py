@@ -129,11 +129,12 @@ class Stream:
 
 
 class Streams:
-    """All streams of one live process, pinged in ten shifts."""
+    """All streams of one live process, pinged in ten shifts. `lease_of` tells an account's visit lease in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease_of: Callable[[int], float]) -> None:
         self.open: list[set[Stream]] = [set() for _ in range(PING_EVERY)]
-        self._next = 0
+        self._lease_of = lease_of
+        self._tick = 0
 
     def __len__(self) -> int:
         return sum(map(len, self.open))
@@ -151,12 +152,18 @@ class Streams:
         return [stream for shift in self.open for stream in shift]
 
     async def keep_pinging(self) -> None:
-        """Ask each stream for a sign of life every ten seconds."""
+        """Ask each stream for a sign of life every ten seconds; oftener where three of them do not fit into the lease."""
         while True:
             await asyncio.sleep(1)
-            self._next = (self._next + 1) % PING_EVERY
-            for stream in list(self.open[self._next]):
-                stream.ping()
+            self._tick += 1
+            for place, shift in enumerate(self.open):
+                for stream in list(shift):
+                    if (self._tick + place) % self._seconds_between(stream) == 0:
+                        stream.ping()
+
+    def _seconds_between(self, stream: Stream) -> int:
+        lease = stream.claims.get("lease") or self._lease_of(stream.claims["a"])
+        return max(1, min(PING_EVERY, int(lease / 3)))
 
 
 async def frame(receive: Receive) -> str:

@@ -120,6 +120,23 @@ def test_an_open_stream_alone_proves_nothing_but_its_pongs_do(account, visitor, 
     assert live(story) == [False, True]
 
 
+def test_a_short_lease_is_pinged_often_enough(account, visitor):
+    account.visit_lease = 3
+    account.save()
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        until = asyncio.get_running_loop().time() + 6
+        while asyncio.get_running_loop().time() < until:
+            if (await asyncio.wait_for(socket.sent.get(), 3)).get("text") == "ping":
+                socket.say("pong")
+        return await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
+
+    assert live(story)
+
+
 def test_every_stream_is_pinged(account, visitor, quick_pings):
     ticket = visit_ticket(visitor)
 

@@ -1,0 +1,134 @@
+"""P9 with real processes: an outage is never shown as people leaving."""
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.running import Service, eventually, temporary_folder
+
+pytestmark = pytest.mark.long
+LEASE = 6  # seconds; the account's visit_lease here
+
+
+class Page:
+    """One page of a visitor: answers pings and comes back as the widget does, until `vanish` (a cut cable: no goodbye)."""
+
+    def __init__(self, service: Service) -> None:
+        self.url = service.url
+        self.mine = {"account": "demo", "visit": f"page-{time.monotonic_ns()}", "department": "support", "language": "en"}
+        session = self.ask("session", token="")
+        self.token, self.ticket = session["token"], session["ticket"]
+        self.here = threading.Event()
+        self.here.set()
+        self.thread = threading.Thread(target=self._live, daemon=True)
+        self.thread.start()
+
+    def ask(self, verb: str, **body) -> dict:
+        page = {"url": "https://shop.example/", "title": "Shop"}
+        body = json.dumps(self.mine | {"languages": ["en"], "page": page} | body)
+        answer = httpx.post(f"{self.url}/widget/api/{verb}", content=body, headers={"Content-Type": "text/plain"}, timeout=20)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def write(self, text: str) -> int:
+        contacts = {"email": "marina@mail.example"}
+        key = f"key-{time.monotonic_ns()}"
+        return self.ask("messages", token=self.token, text=text, key=key, contacts=contacts, from_form=False, number=0, after=0)[
+            "number"
+        ]
+
+    def _live(self) -> None:
+        while self.here.is_set():
+            try:
+                with connect(self.url.replace("http", "ws") + "/live/visit/stream", open_timeout=5) as stream:
+                    stream.send(json.dumps({"ticket": self.ticket, "since": "", "service": "offline"}))
+                    while self.here.is_set():
+                        try:
+                            if stream.recv(timeout=0.5) == "ping":
+                                stream.send("pong")
+                        except TimeoutError:
+                            continue
+            except (ConnectionClosed, OSError, TimeoutError):
+                time.sleep(0.5)
+                try:
+                    self.ticket = self.ask("ticket", token=self.token)["ticket"]
+                except (httpx.HTTPError, AssertionError):
+                    time.sleep(0.5)
+
+    def vanish(self) -> None:
+        self.here.clear()
+
+
+@pytest.fixture
+def service():
+    with temporary_folder() as folder:
+        service = Service(Path(folder)).start()
+        changes = {"visit_lease": LEASE, "left_notice_after": 0, "offline_after": 0}
+        tell(service, f"change_settings(Account.objects.get(slug='demo'), {changes!r}, actor=None)")
+        yield service
+        service.stop()
+
+
+def tell(service: Service, code: str) -> str:
+    """Run a line with models and actions at hand; returns what it prints."""
+    words = "from dialogs.models import *; from operators.models import *; from operators.actions import change_settings; "
+    return service.manage("shell", "-v0", "-c", words + code).strip()
+
+
+def absences(service: Service) -> list[str]:
+    """Everything that was ever said about visitors leaving."""
+    kinds = "'visitor_left', 'left_notice', 'went_offline', 'returned'"
+    return tell(service, f"print(*DialogEvent.objects.filter(kind__in=[{kinds}]).values_list('kind', flat=True))").split()
+
+
+def is_here(service: Service) -> bool:
+    return tell(service, "print(Visitor.objects.get().is_present)") == "True"
+
+
+def outlives(service: Service, page: Page, outage) -> None:
+    """A visitor who is there all along is never shown as gone over the outage, and is when really gone."""
+    page.write("Are you there?")
+    eventually(lambda: is_here(service))
+    outage()
+    eventually(service.is_healthy, within=30)
+    time.sleep(LEASE + 4)
+    assert is_here(service)
+    assert absences(service) == []
+    page.vanish()
+    eventually(lambda: not is_here(service), within=3 * LEASE + 10)
+    assert absences(service) == ["visitor_left"]
+
+
+def test_everything_suspended_for_longer_than_the_lease(service):
+    def suspend():
+        stopped = [service.supervisor, *service.children().values()]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        time.sleep(2 * LEASE)
+        for process in stopped:
+            process.send_signal(signal.SIGCONT)
+
+    outlives(service, Page(service), suspend)
+
+
+def test_the_live_process_killed(service):
+    outlives(service, Page(service), lambda: service.children()["web"].kill())
+
+
+def test_clock_worker_and_beat_stand_still_for_longer_than_the_lease(service):
+    def stand_still():
+        stopped = [service.children()[name] for name in ("clock", "beat")]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        time.sleep(2 * LEASE)
+        for process in stopped:
+            process.send_signal(signal.SIGCONT)
+
+    outlives(service, Page(service), stand_still)
