@@ -106,16 +106,17 @@ def outlives(service: Service, page: Page, outage) -> None:
     assert absences(service) == ["visitor_left"]
 
 
-def test_everything_suspended_for_longer_than_the_lease(service):
-    def suspend():
-        stopped = [service.supervisor, *service.children().values()]
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
-        time.sleep(2 * LEASE)
-        for process in stopped:
-            process.send_signal(signal.SIGCONT)
+def stand_still(processes: list) -> None:
+    """Suspend processes for twice the lease."""
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(2 * LEASE)
+    for process in processes:
+        process.send_signal(signal.SIGCONT)
 
-    outlives(service, Page(service), suspend)
+
+def test_everything_suspended_for_longer_than_the_lease(service):
+    outlives(service, Page(service), lambda: stand_still([service.supervisor, *service.children().values()]))
 
 
 def test_the_live_process_killed(service):
@@ -123,12 +124,4 @@ def test_the_live_process_killed(service):
 
 
 def test_clock_worker_and_beat_stand_still_for_longer_than_the_lease(service):
-    def stand_still():
-        stopped = [service.children()[name] for name in ("clock", "beat")]
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
-        time.sleep(2 * LEASE)
-        for process in stopped:
-            process.send_signal(signal.SIGCONT)
-
-    outlives(service, Page(service), stand_still)
+    outlives(service, Page(service), lambda: stand_still([service.children()[name] for name in ("clock", "beat")]))
