@@ -39,6 +39,7 @@ WORKSPACE_POLL = 15.0
 TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
 TICK = 0.2
 RENEW_EVERY = 5.0
+WORKSPACES_EVERY = 0.5  # seconds; signs of life of workspaces, all of them in one statement, soon enough for a short lease
 MOST_VISITS = 100  # pages of one visitor at once
 LONGEST_HOST = 300
 NO_STORE = [(b"cache-control", b"no-store")]
@@ -71,7 +72,6 @@ class LiveApp:
         self.board = Board(self.hub)
         self.streams = Streams(self.visits.lease)
         self.workspaces: dict[int, datetime] = {}  # operator id -> when the newest ticket heard of was issued
-        self.new_workspaces: set[int] = set()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
         self.unwritten: list[Ended] = []
@@ -188,20 +188,17 @@ class LiveApp:
             await self.board.pause()
 
     async def _keep_operators(self) -> None:
-        waited = 0.0
         while True:
-            await asyncio.sleep(TICK)
-            waited += TICK
-            if not self.workspaces or (waited < RENEW_EVERY and not self.new_workspaces):
+            await asyncio.sleep(WORKSPACES_EVERY)
+            if not self.workspaces:
                 continue
-            waited = 0.0
             try:
                 await self._write_workspaces()
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
 
     async def _write_workspaces(self) -> None:
-        heard, self.workspaces, self.new_workspaces = self.workspaces, {}, set()
+        heard, self.workspaces = self.workspaces, {}
         try:
             valid_from = await self._in_database(workspaces_seen, heard)
         except DatabaseError:
@@ -321,8 +318,6 @@ class LiveApp:
 
     def _sign_of_workspace(self, claims: dict[str, Any]) -> None:
         operator_id, issued_at = claims["o"], datetime.fromtimestamp(claims["t"], UTC)
-        if operator_id not in self.workspaces:
-            self.new_workspaces.add(operator_id)
         self.workspaces[operator_id] = max(issued_at, self.workspaces.get(operator_id, issued_at))
 
     async def _workspace_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:

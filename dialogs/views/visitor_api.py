@@ -5,6 +5,7 @@ the body is the only proof, so no request needs a preflight and none carries amb
 `{"detail": sentence, "fields": {field: sentence}, "retry_after": seconds}` with a fitting 4xx.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ def _problem(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
-class VisitorView(APIView):
+class VisitorView(APIView, ABC):
     """One verb of the visitor API; subclasses say what they accept and what they answer."""
 
     http_method_names = ["post"]
@@ -106,8 +107,9 @@ class VisitorView(APIView):
         serializer.is_valid(raise_exception=True)
         return self.answer(request, serializer.validated_data)
 
+    @abstractmethod
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        raise NotImplementedError
+        """The verb itself, on input that was understood."""
 
     @staticmethod
     def speak(data: Any) -> None:
