@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-deps test-long bench lint messages
+.PHONY: run test test-deps test-long bench fuzz lint messages
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
@@ -21,6 +21,11 @@ test-deps:
 
 bench: $(VENV)/installed-tests
 	@exec $(BIN)/python -m tests.benchmarks "$(NAME)"
+
+# new random histories against the reference model (tests/model) for MINUTES, on all cores
+MINUTES ?= 30
+fuzz: $(VENV)/installed-tests
+	@exec $(BIN)/python -m tests.model.fuzz $(MINUTES)
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check

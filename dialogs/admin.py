@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -16,9 +17,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import Refused
 from dialogs.evidence import start_sentence
-from dialogs.models import Delivery, Dialog, DialogEvent, Message, MessageKind, StartState, Visitor
+from dialogs.models import Delivery, Device, Dialog, DialogEvent, Message, MessageKind, StartState, Visitor
+from dialogs.sentences import sentence_of
 from dialogs.system_messages import text_of
+from dialogs.timeline import timeline
 from operators.admin import OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
+from operators.admin_scope import number
 
 LARGEST_NUMBER = 2**63 - 1
 
@@ -50,7 +54,7 @@ class EventInline(ReadOnlyInline):
     verbose_name_plural = gettext_lazy("Events (the latest 200)")
     most = 200
     newest_first = False
-    fields = readonly_fields = ("when", "kind", "who", "why")
+    fields = readonly_fields = ("when", "kind", "who", "what")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("actor")
@@ -59,9 +63,9 @@ class EventInline(ReadOnlyInline):
     def who(self, event: DialogEvent) -> str:
         return whom(event.actor, reader=self.reader)
 
-    @admin.display(description=gettext_lazy("why"))
-    def why(self, event: DialogEvent) -> str:
-        return str(event.data.get("why", ""))
+    @admin.display(description=gettext_lazy("what happened"))
+    def what(self, event: DialogEvent) -> str:
+        return sentence_of(event, self.reader)
 
 
 class DeliveryInline(ReadOnlyInline):
@@ -85,6 +89,24 @@ class OwnDialogInline(ReadOnlyInline):
     @admin.display(description=gettext_lazy("number"))
     def link(self, dialog: Dialog) -> SafeString:
         return format_html('<a href="{}">#{}</a>', reverse("admin:dialogs_dialog_change", args=[dialog.pk]), dialog.number)
+
+
+class DeviceInline(ReadOnlyInline):
+    """A visitor's phones (P7). Who knows a device's key or its token may speak for it: neither is shown whole."""
+
+    model = Device
+    verbose_name_plural = gettext_lazy("Devices with the app (the latest 20)")
+    empty_text = gettext_lazy("None.")
+    most = 20
+    fields = readonly_fields = ("platform", "short_key", "short_token", "updated_at")
+
+    @admin.display(description=gettext_lazy("device"))
+    def short_key(self, device: Device) -> str:
+        return f"{device.key[:8]}…"
+
+    @admin.display(description=gettext_lazy("push token"))
+    def short_token(self, device: Device) -> str:
+        return f"{device.token[:6]}…" if device.token else _("none")
 
 
 class NumberOrVisitor(ReadOnlyAdmin):
@@ -146,6 +168,8 @@ class DialogAdmin(NumberOrVisitor):
                             "start_state",
                             "why_it_started_so",
                             "current_state",
+                            "from_app",
+                            "always_online",
                             "state",
                             "email_only",
                             "in_workspace",
@@ -162,6 +186,18 @@ class DialogAdmin(NumberOrVisitor):
         )
 
     readonly_fields = ("numbered", "visitor_link", "why_it_started_so", "current_state")
+
+    class Media:
+        css = {"all": ["dialogs/admin.css"]}
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """B3: the dialog's page says how it came where it is; `before` in the address asks for what happened before a revision."""
+        dialog = self.get_object(request, unquote(object_id)) if object_id else None
+        before = number(request.GET.get("before", ""))
+        told = {"timeline": timeline(dialog, request.user, before=before), "is_older": before is not None} if dialog else {}
+        return super().changeform_view(request, object_id, form_url, {**told, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("number"), ordering="number")
     def numbered(self, dialog: Dialog) -> str:
@@ -218,7 +254,7 @@ class VisitorAdmin(NumberOrVisitor):
     list_filter = ("is_present",)
     search_fields = ("name", "email", "phone")
     ordering = ("-pk",)
-    inlines = (OwnDialogInline,)
+    inlines = (OwnDialogInline, DeviceInline)
     readonly_fields = ("called", "own_answers")
 
     def get_fieldsets(self, request: HttpRequest, obj: Visitor | None = None) -> Any:

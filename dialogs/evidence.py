@@ -31,14 +31,14 @@ def language_name(code: str) -> str:
 
 
 def _online(evidence: Mapping[str, Any]) -> str:
-    at = datetime.fromisoformat(evidence["at"])
+    at = datetime.fromisoformat(evidence.get("judged_at", evidence["at"]))
     names = [
         person["name"]
         for person in evidence["candidates"]
         if is_effectively_online(person["status"], _seen(person), lease=evidence["lease"], now=at)
     ]
     return ngettext("Started online: %(names)s was online.", "Started online: %(names)s were online.", len(names)) % {
-        "names": _listed(names)
+        "names": listed(names)
     }
 
 
@@ -84,7 +84,7 @@ def _with_silent(reason: str, evidence: Mapping[str, Any]) -> str:
         return reason
     return gettext("%(reason)s; %(names)s had chosen Online, but the workspace had been silent for more than %(seconds)s s") % {
         "reason": reason,
-        "names": _listed(silent),
+        "names": listed(silent),
         "seconds": evidence["lease"],
     }
 
@@ -93,7 +93,8 @@ def _seen(person: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(person["seen"]) if person["seen"] else None
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The names as they stand inside a sentence: three at most, then how many more."""
     if len(names) <= 1:
         return "".join(names)
     if len(names) > MOST_NAMES:

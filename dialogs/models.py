@@ -14,6 +14,8 @@ LONGEST_PREVIEW = 200
 LONGEST_URL = 1000
 LONGEST_TITLE = 200
 LONGEST_KEY = 64  # of a client's own id of a visit or a submission
+LONGEST_DEVICE_KEY = 200  # a UUID, and the name of the app's own section
+LONGEST_PUSH_TOKEN = 1000
 
 
 class Visitor(models.Model):
@@ -28,6 +30,7 @@ class Visitor(models.Model):
     created_at = models.DateTimeField(_("first seen"), db_default=Now(), editable=False)
     is_present = models.BooleanField(_("on the site"), default=False, editable=False)
     left_at = models.DateTimeField(_("left at"), null=True, editable=False)
+    has_token = models.BooleanField(default=False, editable=False)  # of any device of theirs (P7)
 
     class Meta:
         verbose_name = _("visitor")
@@ -39,12 +42,41 @@ class Visitor(models.Model):
         return self.name or str(_("Visitor"))
 
 
+class Platform(models.TextChoices):
+    ANDROID = "android", "Android"
+    IOS = "ios", "iOS"
+
+
+class Device(models.Model):
+    """A phone with the account's app, once it had a push token (P7); it is with the visitor who last used it."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", verbose_name=_("account"))
+    visitor = models.ForeignKey(Visitor, models.CASCADE, related_name="devices", verbose_name=_("visitor"))
+    key = models.CharField(max_length=LONGEST_DEVICE_KEY, editable=False)
+    token = models.CharField(max_length=LONGEST_PUSH_TOKEN, blank=True, editable=False)
+    platform = models.CharField(_("platform"), max_length=10, choices=Platform, blank=True)
+    updated_at = models.DateTimeField(_("last change"))
+
+    class Meta:
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "key"], name="device_key_once"),
+            models.UniqueConstraint(fields=["account", "token"], name="push_token_once", condition=~Q(token="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]}…"
+
+
 class LiveProcess(models.Model):
     """The lease of one live process: while it is renewed, the visits it holds are alive without being written."""
 
     id = models.UUIDField(primary_key=True)
     renewed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    streams = models.PositiveIntegerField(default=0)  # held at the last renewal, for /metrics
+    polls = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.id)
@@ -59,7 +91,7 @@ class Visit(models.Model):
     process = models.ForeignKey(LiveProcess, models.SET_NULL, null=True, related_name="visits", db_index=False)
     began_at = models.DateTimeField(_("began"))
     ended_at = models.DateTimeField(_("ended"), null=True)
-    expires_at = models.DateTimeField(null=True)  # only while no live process holds it
+    expires_at = models.DateTimeField(null=True)  # when it ends unless a live process hears its page; not before a message's lease
     page_url = models.CharField(_("page"), max_length=LONGEST_URL, blank=True)
     page_title = models.CharField(_("page title"), max_length=LONGEST_TITLE, blank=True)
 
@@ -126,10 +158,13 @@ class Dialog(models.Model):
     picked_up_at = models.DateTimeField(_("picked up"), null=True)
     closed_at = models.DateTimeField(_("closed"), null=True)
 
+    from_app = models.BooleanField(_("started in a mobile app"), default=False)
+    always_online = models.BooleanField(_("online by a push token"), default=False)  # P7 holds now
     is_offline = models.BooleanField(_("current state is offline"), default=False)
     away_since = models.DateTimeField(_("visitor left at"), null=True)
     left_notice_at = models.DateTimeField(null=True)
     went_offline_at = models.DateTimeField(null=True)
+    away_not_before = models.DateTimeField(null=True)
     closes_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)
 
@@ -148,6 +183,10 @@ class Dialog(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "number"], name="dialog_number_once"),
             models.CheckConstraint(name="chatting_has_an_operator", condition=~Q(state=State.CHATTING) | Q(operator__isnull=False)),
+            models.CheckConstraint(
+                name="always_online_is_online",
+                condition=Q(always_online=False) | Q(from_app=True, is_offline=False, away_since=None),
+            ),
             # Q9: at most one open dialog a visitor, email-only ones apart (M10)
             models.UniqueConstraint(
                 fields=["visitor"], name="one_open_dialog_a_visitor", condition=Q(state__in=OPEN_STATES, email_only=False)
@@ -190,6 +229,8 @@ class Dialog(models.Model):
             is_offline=self.is_offline,
             is_open=self.is_open,
             closes_at=self.closes_at,
+            always_online=self.always_online,
+            away_not_before=self.away_not_before,
         )
 
     def settle(self, facts: Facts, timeouts: Timeouts) -> None:
@@ -199,6 +240,8 @@ class Dialog(models.Model):
         self.went_offline_at = facts.went_offline_at
         self.is_offline = facts.is_offline
         self.closes_at = facts.closes_at
+        self.always_online = facts.always_online
+        self.away_not_before = facts.away_not_before
         self.wake_at = next_alarm(facts, timeouts)
 
     @property
@@ -206,7 +249,9 @@ class Dialog(models.Model):
         """A page's address comes from the visitor: only web addresses may become links (M4)."""
         return self.page_url.startswith(("https://", "http://"))
 
-    SETTLED = ("away_since", "left_notice_at", "went_offline_at", "is_offline", "closes_at", "wake_at")
+    # what time alone can change, and what people can
+    ADVANCED = ("left_notice_at", "went_offline_at", "is_offline", "closes_at", "wake_at")
+    SETTLED = (*ADVANCED, "away_since", "always_online", "away_not_before")
 
 
 class MessageKind(models.TextChoices):
@@ -260,8 +305,11 @@ class EventKind(models.TextChoices):
     LEFT_NOTICE = "left_notice", _("message: the visitor left")
     WENT_OFFLINE = "went_offline", _("went offline")
     RETURNED = "returned", _("message: the visitor is back")
+    TOKEN_SET = "token_set", _("online by a push token")
+    TOKEN_REMOVED = "token_removed", _("no push token any more")
     CONTACTS_LEFT = "contacts_left", _("the visitor left contacts")
     ENTERED_WORKSPACE = "entered_workspace", _("brought into the workspace")
+    DELIVERY = "delivery", _("a letter")
     CLOSED_BY_VISITOR = "closed_by_visitor", _("closed by the visitor")
     CLOSED_BY_OPERATOR = "closed_by_operator", _("closed by the operator")
     CLOSED_BY_TIME = "closed_by_time", _("closed by time")
@@ -281,7 +329,11 @@ AWAITED_KINDS = frozenset(
 
 
 class DialogEvent(models.Model):
-    """Append-only: history, statistics, audit trail and the work list of `notifications` (handled_at is null)."""
+    """Append-only: history, statistics, audit trail and the work list of `notifications` (handled_at is null).
+
+    `data` holds what its sentence in the timeline needs (B3), as codes, names and whole seconds, never as words:
+    settings change, and every reader has a language of their own.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     dialog = models.ForeignKey(Dialog, models.CASCADE, related_name="events", verbose_name=_("dialog"))

@@ -35,6 +35,18 @@ def section_of(*, state: str, holder_id: int | None, is_offline: bool, in_worksp
     return Section.WAITING if state == State.QUEUE else Section.MINE
 
 
+def queue_of(dialog: Dialog) -> Section | None:
+    """The queue a dialog waits in to be taken (Q1); None for one that somebody has, a closed one, and an email-only one."""
+    section = section_of(
+        state=dialog.state,
+        holder_id=dialog.operator_id,
+        is_offline=dialog.is_offline,
+        in_workspace=dialog.in_workspace,
+        viewer_id=0,
+    )
+    return section if section in {Section.GENERAL, Section.OFFLINE} else None
+
+
 def in_own_parts(operator: Operator) -> Q:
     """Q3: dialogs of the operator's departments (and those without one) and languages. A supervisor sees all."""
     if operator.is_supervisor:

@@ -1,4 +1,4 @@
-"""The rules of presence (P3 to P6, P10) as pure functions: facts and settings in, steps and the next alarm out.
+"""The rules of presence (P3 to P7, P10) as pure functions: facts and settings in, steps and the next alarm out.
 
 No Django here. Moments are aware datetimes from the database's clock; a step carries the moment its rule names (Z2).
 """
@@ -28,7 +28,8 @@ class Facts:
     """What presence knows of one dialog.
 
     `away_since` is the visitor's `left at` (P3), None while a visit is alive or none ever was; `left_notice_at` and
-    `went_offline_at` say which messages of this absence are written; `is_offline` is the current state.
+    `went_offline_at` say which messages of this absence are written; `is_offline` is the current state. `always_online`:
+    it started in a mobile app and its visitor has a push token now (P7); `away_not_before` is when the last one went.
     """
 
     away_since: datetime | None = None
@@ -37,27 +38,43 @@ class Facts:
     is_offline: bool = False
     is_open: bool = True
     closes_at: datetime | None = None
+    always_online: bool = False
+    away_not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """An account's settings; None switches a step off. `since` is when they were last changed."""
+    """An account's settings; None switches a step off. In force from `since` on, `before` until then."""
 
     left_notice: timedelta | None
     offline: timedelta | None
     since: datetime | None = None
+    before: "Timeouts | None" = None
 
 
 Due = tuple[datetime, Step]
 
 
-def timeouts_of(left_notice_after: int, offline_after: int, since: datetime | None = None) -> Timeouts:
+def timeouts_of(
+    left_notice_after: int, offline_after: int, since: datetime | None = None, before: Timeouts | None = None
+) -> Timeouts:
     """An account's numbers (seconds, 0 = never) as Timeouts."""
     return Timeouts(
         left_notice=timedelta(seconds=left_notice_after) if left_notice_after else None,
         offline=timedelta(seconds=offline_after) if offline_after else None,
         since=since,
+        before=before,
     )
+
+
+def in_force(timeouts: Timeouts, at: datetime) -> Timeouts:
+    """The settings that were in force at a moment."""
+    while timeouts.before is not None and timeouts.since is not None and at < timeouts.since:
+        timeouts = timeouts.before
+    return timeouts
+
+
+NO_ABSENCE = timeouts_of(0, 0)  # for facts without an absence the settings do not matter
 
 
 def pending(facts: Facts, timeouts: Timeouts) -> Iterable[Due]:
@@ -65,17 +82,27 @@ def pending(facts: Facts, timeouts: Timeouts) -> Iterable[Due]:
     if not facts.is_open:
         return
     if facts.away_since is not None:
-        if timeouts.left_notice is not None and facts.left_notice_at is None:
-            yield _not_before_the_setting(facts.away_since + timeouts.left_notice, timeouts), Step.LEFT_NOTICE
-        if timeouts.offline is not None and facts.went_offline_at is None:
-            yield _not_before_the_setting(facts.away_since + timeouts.offline, timeouts), Step.WENT_OFFLINE
+        if facts.left_notice_at is None and (at := _over_at(Step.LEFT_NOTICE, facts.away_since, timeouts)):
+            yield at, Step.LEFT_NOTICE
+        if facts.went_offline_at is None and (at := _over_at(Step.WENT_OFFLINE, facts.away_since, timeouts)):
+            yield at, Step.WENT_OFFLINE
     if facts.closes_at is not None:
         yield facts.closes_at, Step.CLOSED_BY_TIME
 
 
-def _not_before_the_setting(moment: datetime, timeouts: Timeouts) -> datetime:
-    """Z2: a shorter timeout cannot act before it was stored."""
-    return moment if timeouts.since is None else max(moment, timeouts.since)
+def _over_at(step: Step, away_since: datetime, timeouts: Timeouts) -> datetime | None:
+    """When an absence has lasted long enough for a step, by the settings in force at that moment; None: it never has.
+
+    Z2: a shorter time cannot act before it was stored, and what a former time did, late noticed or not, it did then.
+    """
+    if timeouts.before is not None and timeouts.since is not None:
+        formerly = _over_at(step, away_since, timeouts.before)
+        if formerly is not None and formerly < timeouts.since:
+            return formerly
+    length = timeouts.left_notice if step is Step.LEFT_NOTICE else timeouts.offline
+    if length is None:
+        return None
+    return max(away_since + length, timeouts.since or away_since)
 
 
 def _first(facts: Facts, timeouts: Timeouts) -> Due | None:
@@ -97,6 +124,12 @@ def advance(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, lis
     return facts, steps
 
 
+def caught_up(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, list[Due]]:
+    """The same of presence alone: what an absence has led to by `now`, before something ends it."""
+    reached, steps = advance(replace(facts, closes_at=None), timeouts, now)
+    return replace(reached, closes_at=facts.closes_at), steps
+
+
 def _taken(facts: Facts, at: datetime, step: Step) -> Facts:
     match step:
         case Step.LEFT_NOTICE:
@@ -110,10 +143,13 @@ def _taken(facts: Facts, at: datetime, step: Step) -> Facts:
 
 
 def left(facts: Facts, at: datetime) -> Facts:
-    """P3: the visitor's last visit ended at `at`. A second word of the same absence changes nothing."""
-    if not facts.is_open or facts.away_since is not None:
+    """P3: the visitor's last visit ended at `at`. A second word of the same absence changes nothing.
+
+    Nor does it while a push token keeps the dialog online (P7); once that is gone, nobody was absent before it went.
+    """
+    if not facts.is_open or facts.always_online or facts.away_since is not None:
         return facts
-    return replace(facts, away_since=at)
+    return replace(facts, away_since=max(at, facts.away_not_before or at))
 
 
 def returned(facts: Facts, at: datetime) -> tuple[Facts, list[Due]]:
@@ -121,13 +157,28 @@ def returned(facts: Facts, at: datetime) -> tuple[Facts, list[Due]]:
     if not facts.is_open:
         return facts, []
     told = facts.left_notice_at is not None or facts.went_offline_at is not None
-    back = replace(facts, away_since=None, left_notice_at=None, went_offline_at=None, is_offline=False)
-    return back, [(at, Step.RETURNED)] if told else []
+    return _undone(facts), [(at, Step.RETURNED)] if told else []
 
 
-def start(*, visitor_present: bool, closes_at: datetime | None = None) -> Facts:
-    """P10: the facts of a new dialog. Without any visit it is offline and nothing is due until a first visit."""
-    return Facts(is_offline=not visitor_present, closes_at=closes_at)
+def token_arrived(facts: Facts) -> Facts:
+    """P7: the visitor of a dialog that started in an app has a push token: P3 to P5 are undone, without a message."""
+    return replace(_undone(facts), always_online=True) if facts.is_open else facts
+
+
+def token_removed(facts: Facts, at: datetime, *, present: bool) -> Facts:
+    """P7: the visitor's last push token went at `at`: an absence starts then, unless a visit is alive."""
+    if not facts.is_open or not facts.always_online:
+        return facts
+    return replace(facts, always_online=False, away_since=None if present else at, away_not_before=at)
+
+
+def _undone(facts: Facts) -> Facts:
+    return replace(facts, away_since=None, left_notice_at=None, went_offline_at=None, is_offline=False, away_not_before=None)
+
+
+def start(*, visitor_present: bool, always_online: bool = False, closes_at: datetime | None = None) -> Facts:
+    """P10: the facts of a new dialog. Without any visit it is offline and nothing is due until a first visit; unless P7."""
+    return Facts(is_offline=not visitor_present and not always_online, always_online=always_online, closes_at=closes_at)
 
 
 def postponed(facts: Facts, closes_at: datetime | None) -> Facts:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
+from dialogs.models import DeliveryStatus
+
 LEFT = "left"
 WENT_OFFLINE = "went_offline"
 RETURNED = "returned"
@@ -18,9 +20,28 @@ TEXTS = {
     ENTERED_UNDELIVERED: _("This left message came into the workspace because its letter could not be delivered: %(why)s"),
 }
 
+# M7: why a letter reached nobody, as the end of a sentence
+UNDELIVERED = {
+    DeliveryStatus.NO_ADDRESS: _("no address is entered under “For left messages”"),
+    DeliveryStatus.NO_SERVER: _("no mail server is configured"),
+    DeliveryStatus.REFUSED: _("the mail server refused it for good (%(detail)s)"),
+    DeliveryStatus.GIVEN_UP: _("the mail server did not take it for 24 hours (%(detail)s)"),
+    DeliveryStatus.UNKNOWN: _("the mail server did not say whether it accepted it (%(detail)s)"),
+}
+
 
 def text_of(code: str, params: Mapping[str, object]) -> str:
     """The sentence of a system message; the code itself for one this release does not know."""
     if code not in TEXTS:
         return code
-    return str(TEXTS[code]) % params if params else str(TEXTS[code])
+    words: dict[str, object] = {}
+    if code == ENTERED:
+        words["who"] = params["who"] or _("Support staff")  # who have no names for customers (X1)
+    elif code == ENTERED_UNDELIVERED:
+        words["why"] = undelivered(params)
+    return str(TEXTS[code]) % words
+
+
+def undelivered(reason: Mapping[str, object]) -> str:
+    """Why a letter reached nobody; `reason` holds `undelivered`, a key of UNDELIVERED, and the mail server's `detail`."""
+    return str(UNDELIVERED[DeliveryStatus(str(reason["undelivered"]))]) % {"detail": reason["detail"]}

@@ -30,5 +30,7 @@ def end_lost_visits() -> int:
 
 @shared_task
 def apply_setting_changes() -> int:
-    """Make changed timeouts act on visitors who are already gone; returns how many changes were handled."""
-    return deadlines.apply_setting_changes()
+    """Make changed timeouts act on visitors who are already gone, at once; returns how many changes were handled."""
+    if handled := deadlines.apply_setting_changes():
+        advance_dialogs()
+    return handled

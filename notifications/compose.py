@@ -23,7 +23,7 @@ from django.utils.translation import ngettext
 
 from dialogs.evidence import language_name, start_sentence
 from dialogs.models import Dialog, Message
-from notifications.models import EmailStatus, LetterKind, OutgoingEmail
+from notifications.models import LetterKind, OutgoingEmail
 
 LETTER_LANGUAGES = ("en", "ru")
 LONGEST_SUBJECT = 120
@@ -179,19 +179,6 @@ def _one_line(text: str, longest: int) -> str:
     words = " ".join(text.split())
     kept = "".join(char for char in words if char == "\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"})
     return kept if len(kept) <= longest else kept[: longest - 1].rstrip() + "…"
-
-
-def undelivered_sentence(reason: str, language: str, detail: str = "") -> str:
-    """Why a letter reached nobody (M7), as the end of a sentence, in the letter's language. `reason` is its last status."""
-    with translation.override(language):
-        sentences = {
-            "no_address": _("no address is entered under “For left messages”"),
-            EmailStatus.KEPT: _("no mail server is configured"),
-            EmailStatus.REFUSED: _("the mail server refused it for good (%(detail)s)"),
-            EmailStatus.GIVEN_UP: _("the mail server did not take it for 24 hours (%(detail)s)"),
-            EmailStatus.UNKNOWN: _("the mail server did not say whether it accepted it (%(detail)s)"),
-        }
-        return sentences[reason] % {"detail": _one_line(detail, 200)}
 
 
 def mail_domain() -> str:

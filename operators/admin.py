@@ -27,7 +27,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from operators import actions, configuration
 from operators.admin_scope import AccountScopedAdmin, OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline
 from operators.forms import AccountForm, OperatorForm, PartForm
-from operators.models import Account, ContactField, Department, Language, Operator, SettingChange, StatusChange
+from operators.models import Account, ContactField, Department, Language, Operator, OperatorChange, SettingChange
 
 __all__ = ["AccountScopedAdmin", "OwnRelatedFilter", "ReadOnlyAdmin", "ReadOnlyInline"]
 
@@ -55,9 +55,7 @@ SUPERVISORS_SETTINGS = frozenset(
 
 def whom(person: Operator | None, *, reader: Operator) -> str:
     """A person as `reader` may know them: for a customer the support staff has no names."""
-    if person is None:
-        return ""
-    return _("Support staff") if person.is_support and not reader.is_support else str(person)
+    return "" if person is None else person.name_for(reader)
 
 
 class SettingChangeInline(ReadOnlyInline):
@@ -318,20 +316,20 @@ class ContactFieldAdmin(PartAdmin):
     search_fields = ("label",)
 
 
-class StatusChangeInline(ReadOnlyInline):
-    """Chosen statuses (A4)."""
+class OperatorChangeInline(ReadOnlyInline):
+    """When this person was available, and why (A4)."""
 
-    model = StatusChange
+    model = OperatorChange
     fk_name = "operator"
-    verbose_name_plural = gettext_lazy("Chosen statuses (the latest 30)")
+    verbose_name_plural = gettext_lazy("Availability (the latest 30 changes)")
     most = 30
-    fields = readonly_fields = ("when", "status", "by")
+    fields = readonly_fields = ("when", "reason", "status", "is_online", "by")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).select_related("actor")
 
-    @admin.display(description=gettext_lazy("chosen by"))
-    def by(self, change: StatusChange) -> str:
+    @admin.display(description=gettext_lazy("by"))
+    def by(self, change: OperatorChange) -> str:
         return whom(change.actor, reader=self.reader)
 
 
@@ -353,7 +351,7 @@ class OperatorAdmin(Archiving):
     search_fields = ("name", "username", "email")
     autocomplete_fields = ("account",)
     readonly_fields = ("last_seen_at", "last_login", "created_at")
-    inlines = (StatusChangeInline,)
+    inlines = (OperatorChangeInline,)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).prefetch_related("departments", "languages")
@@ -413,6 +411,7 @@ class OperatorAdmin(Archiving):
                 password=given["password1"],
                 departments=given.get("departments", ()),
                 languages=given.get("languages", ()),
+                actor=request.user,
             )
             return
         changed = set(form.changed_data)
@@ -422,7 +421,11 @@ class OperatorAdmin(Archiving):
             configuration.set_support_active(obj, active=given["is_active"])
         elif {"departments", "languages", "is_active"} & changed:
             actions.change_people(
-                obj, departments=list(given["departments"]), languages=list(given["languages"]), active=given["is_active"]
+                obj,
+                departments=list(given["departments"]),
+                languages=list(given["languages"]),
+                active=given["is_active"],
+                actor=request.user,
             )
         if "status" in changed:
             actions.set_status(obj, given["status"], actor=request.user)
@@ -439,7 +442,7 @@ class OperatorAdmin(Archiving):
         if queryset.filter(pk=request.user.pk).exists():
             messages.error(request, _("You cannot deactivate yourself."))
         people = queryset.filter(is_active=True).exclude(pk=request.user.pk)
-        if done := self._each(request, people, partial(self._set_active, active=False), "active"):
+        if done := self._each(request, people, partial(self._set_active, active=False, actor=request.user), "active"):
             messages.success(
                 request, ngettext("%(count)s person deactivated.", "%(count)s people deactivated.", done) % {"count": done}
             )
@@ -447,14 +450,14 @@ class OperatorAdmin(Archiving):
     @admin.action(description=gettext_lazy("Activate"), permissions=["archive"])
     def activate(self, request: HttpRequest, queryset: models.QuerySet) -> None:
         people = queryset.filter(is_active=False)
-        if done := self._each(request, people, partial(self._set_active, active=True), "active"):
+        if done := self._each(request, people, partial(self._set_active, active=True, actor=request.user), "active"):
             messages.success(
                 request, ngettext("%(count)s person activated.", "%(count)s people activated.", done) % {"count": done}
             )
 
-    def _set_active(self, operator: Operator, *, active: bool) -> None:
+    def _set_active(self, operator: Operator, *, active: bool, actor: Operator) -> None:
         if operator.account_id is None:
             configuration.set_support_active(operator, active=active)
             return
         departments, languages = list(operator.departments.all()), list(operator.languages.all())
-        actions.change_people(operator, departments=departments, languages=languages, active=active)
+        actions.change_people(operator, departments=departments, languages=languages, active=active, actor=actor)

@@ -1,14 +1,15 @@
-"""Who counts as online, for whom, and when (A1, A2, S1)."""
+"""Who counts as online, for whom, and when (A1, A2, S1, P9)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Case, Count, F, IntegerField, Value, When, Window
+from django.db.models import Case, Count, F, IntegerField, Subquery, Value, When, Window
 
-from operators.models import Account, Department, Language, Operator, Status
+from operators.models import Account, Department, Language, Operator, Status, WorkspacesHeard
 
 MOST_CANDIDATES = 20  # kept as evidence with a dialog (S3)
+STANDS_STILL_AFTER = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,16 @@ class Candidate:
     last_seen_at: datetime | None
 
 
+def judged_at(now: datetime, heard_at: datetime | None) -> datetime:
+    """The moment by which leases of workspaces are judged: `now`, while signs of life can be written.
+
+    P9: when nothing could be written since `heard_at`, time stands still for them; nobody is gone for our own silence.
+    """
+    return now if heard_at is None else min(now, heard_at + STANDS_STILL_AFTER)
+
+
 def is_effectively_online(status: str, last_seen_at: datetime | None, *, lease: int, now: datetime) -> bool:
-    """A1 and A2: chosen Online, and the workspace's last sign of life at most `lease` seconds ago."""
+    """A1 and A2: chosen Online, and the workspace's last sign of life at most `lease` seconds before `now` (`judged_at`)."""
     return status == Status.ONLINE and last_seen_at is not None and now - last_seen_at <= timedelta(seconds=lease)
 
 
@@ -31,8 +40,13 @@ def anyone_online(candidates: Iterable[Candidate], *, lease: int, now: datetime)
     return any(is_effectively_online(c.status, c.last_seen_at, lease=lease, now=now) for c in candidates)
 
 
-def candidates(account: Account, department: Department | None, language: Language) -> tuple[list[Candidate], int]:
-    """At most 20 candidates, the likeliest to be online first, and how many there are in all. One query."""
+def heard_at() -> Subquery:
+    """Until when signs of life could be written, to be read in the same statement as the people it judges."""
+    return Subquery(WorkspacesHeard.objects.values("at")[:1])
+
+
+def candidates(account: Account, department: Department | None, language: Language) -> tuple[list[Candidate], int, datetime | None]:
+    """At most 20 candidates, the likeliest to be online first; how many there are in all; and `heard_at`. One query."""
     people = Operator.objects.filter(account=account, is_active=True, languages=language)
     if department is not None:
         people = people.filter(departments=department)
@@ -40,22 +54,27 @@ def candidates(account: Account, department: Department | None, language: Langua
         people.annotate(
             chosen_online=Case(When(status=Status.ONLINE, then=Value(0)), default=Value(1), output_field=IntegerField()),
             in_all=Window(Count("pk")),
+            heard_at=heard_at(),
         )
         .order_by("chosen_online", F("last_seen_at").desc(nulls_last=True), "pk")
-        .values("pk", "name", "status", "last_seen_at", "in_all")[:MOST_CANDIDATES]
+        .values("pk", "name", "status", "last_seen_at", "in_all", "heard_at")[:MOST_CANDIDATES]
     )
     found = [Candidate(row["pk"], row["name"], row["status"], row["last_seen_at"]) for row in rows]
-    return found, rows[0]["in_all"] if rows else 0
+    return found, rows[0]["in_all"] if rows else 0, rows[0]["heard_at"] if rows else None
 
 
 def service_states(account_ids: Iterable[int], now: datetime) -> dict[int, set[tuple[int | None, int]]]:
     """For each account the (department id or None, language id) pairs that somebody effectively online answers. One query."""
     online: dict[int, set[tuple[int | None, int]]] = {account_id: set() for account_id in account_ids}
-    rows = Operator.objects.filter(
-        account__in=list(online), is_active=True, status=Status.ONLINE, last_seen_at__isnull=False, languages__isnull=False
-    ).values_list("account_id", "account__operator_lease", "last_seen_at", "departments", "languages")
-    for account_id, lease, last_seen_at, department_id, language_id in rows:
-        if is_effectively_online(Status.ONLINE, last_seen_at, lease=lease, now=now):
+    rows = (
+        Operator.objects.filter(
+            account__in=list(online), is_active=True, status=Status.ONLINE, last_seen_at__isnull=False, languages__isnull=False
+        )
+        .annotate(heard_at=heard_at())
+        .values_list("account_id", "account__operator_lease", "last_seen_at", "departments", "languages", "heard_at")
+    )
+    for account_id, lease, last_seen_at, department_id, language_id, heard in rows:
+        if is_effectively_online(Status.ONLINE, last_seen_at, lease=lease, now=judged_at(now, heard)):
             online[account_id].add((department_id, language_id))
             online[account_id].add((None, language_id))
     return online

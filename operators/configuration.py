@@ -8,13 +8,24 @@ from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.utils.translation import gettext as _
 
-from operators.actions import archive, change_people, lock_account, operator_channel, service_channel, workspace_channel
-from operators.models import Account, ContactField, Department, Language, Operator, SettingChange
+from operators.actions import (
+    archive,
+    change_people,
+    end_availability,
+    lock_account,
+    next_session,
+    operator_channel,
+    service_channel,
+    workspace_channel,
+)
+from operators.history import Change
+from operators.models import Account, ContactField, Department, Language, Operator, Reason, SettingChange
 from webim_offline.database_clock import database_now
 from webim_offline.realtime import publish
+from webim_offline.transactions import atomic
 
 Part = Department | Language | ContactField
 MOST = {Department: 500, Language: 50, ContactField: 20}  # of each kind in one account (X3)
@@ -36,7 +47,7 @@ def check_room_for(account_id: int, kind: type[Part]) -> None:
         raise ValidationError(_("At most %(count)s in one account.") % {"count": MOST[kind]})
 
 
-@transaction.atomic
+@atomic
 def create_account(account: Account, *, language_codes: Sequence[str], actor: Operator | None) -> Account:
     """A new account with its languages, the first one first (A5). Raises ValidationError by field."""
     if not language_codes:
@@ -48,7 +59,7 @@ def create_account(account: Account, *, language_codes: Sequence[str], actor: Op
     return account
 
 
-@transaction.atomic
+@atomic
 def save_part(part: Part, *, actor: Operator | None) -> None:
     """Add a department, language or own contact field, or write what changed of it. Raises ValidationError by field."""
     lock_account(part.account_id)
@@ -66,7 +77,7 @@ def save_part(part: Part, *, actor: Operator | None) -> None:
         _note(part, [(field.name, getattr(stored, field.attname), getattr(part, field.attname)) for field in changed], actor)
 
 
-@transaction.atomic
+@atomic
 def archive_part(part: Department | Language, *, actor: Operator | None) -> None:
     """Archive a department or language (A5). Raises ValidationError for the account's last language."""
     lock_account(part.account_id)
@@ -76,7 +87,7 @@ def archive_part(part: Department | Language, *, actor: Operator | None) -> None
     _note(part, [("archived", "", str(part))], actor)
 
 
-@transaction.atomic
+@atomic
 def restore_part(part: Department | Language, *, actor: Operator | None) -> None:
     """Bring an archived department or language back."""
     lock_account(part.account_id)
@@ -85,7 +96,7 @@ def restore_part(part: Department | Language, *, actor: Operator | None) -> None
     _note(part, [("restored", "", str(part))], actor)
 
 
-@transaction.atomic
+@atomic
 def delete_part(part: Part, *, actor: Operator | None) -> None:
     """Delete what nothing mentions (A5). Raises ValidationError for what must be archived instead."""
     lock_account(part.account_id)
@@ -123,20 +134,21 @@ def _note(part: Part, changes: Iterable[tuple[str, object, object]], actor: Oper
     publish(service_channel(part.account_id), workspace_channel(part.account_id))
 
 
-@transaction.atomic
+@atomic
 def archive_account(account: Account, *, actor: Operator | None) -> None:
     """Archive an account (A5): its people are signed out at once and cannot sign in any more."""
     locked = lock_account(account.pk)
     if locked.archived_at is not None:
         return
-    now = database_now()
-    locked.archived_at = now
+    change = Change(locked)
+    locked.archived_at = change.now
     locked.save(update_fields=["archived_at"])
-    Operator.objects.filter(account=locked).update(last_seen_at=None, tickets_valid_from=now)
-    _note_account(locked, "archived_at", "", now.isoformat(), actor)
+    end_availability(change)
+    change.write(Reason.SIGNED_OUT, actor=actor)
+    _note_account(locked, "archived_at", "", change.now.isoformat(), actor)
 
 
-@transaction.atomic
+@atomic
 def restore_account(account: Account, *, actor: Operator | None) -> None:
     """Bring an archived account back."""
     locked = lock_account(account.pk)
@@ -153,9 +165,14 @@ def _note_account(account: Account, field: str, old: str, new: str, actor: Opera
     publish(service_channel(account.pk), workspace_channel(account.pk))
 
 
-@transaction.atomic
+@atomic
 def create_operator(
-    operator: Operator, *, password: str, departments: Sequence[Department] = (), languages: Sequence[Language] = ()
+    operator: Operator,
+    *,
+    password: str,
+    departments: Sequence[Department] = (),
+    languages: Sequence[Language] = (),
+    actor: Operator | None = None,
 ) -> Operator:
     """Add a person with a password, departments and languages. Raises ValidationError by field."""
     if operator.account_id is not None:
@@ -163,11 +180,11 @@ def create_operator(
     operator.set_password(password)
     operator.full_clean()
     operator.save(force_insert=True)
-    change_people(operator, departments=list(departments), languages=list(languages), active=operator.is_active)
+    change_people(operator, departments=list(departments), languages=list(languages), active=operator.is_active, actor=actor)
     return operator
 
 
-@transaction.atomic
+@atomic
 def describe_operator(operator: Operator, fields: Iterable[str]) -> None:
     """Write who somebody is (`fields`: login, name, email, role, language of the pages). Raises ValidationError by field."""
     if operator.account_id is not None:
@@ -176,27 +193,29 @@ def describe_operator(operator: Operator, fields: Iterable[str]) -> None:
     operator.save(update_fields=list(fields))
 
 
-@transaction.atomic
+@atomic
 def set_password(operator: Operator, password: str) -> None:
     """Give somebody a new password: whoever is signed in with the old one is signed out, workspaces included."""
-    now = database_now()
     operator.set_password(password)
-    operator.tickets_valid_from = now
+    operator.tickets_valid_from = next_session()
     operator.save(update_fields=["password", "tickets_valid_from"])
+    operator.refresh_from_db(fields=["tickets_valid_from"])
     publish(operator_channel(operator.pk))
 
 
-@transaction.atomic
+@atomic
 def set_support_active(operator: Operator, *, active: bool) -> None:
     """Let a member of the support staff in, or keep them out; they have no account and no membership."""
     Operator.objects.filter(pk=operator.pk, account=None).update(is_active=active)
 
 
-@transaction.atomic
+@atomic
 def delete_operator(operator: Operator) -> None:
     """Delete somebody whom nothing mentions (A5). Raises ValidationError for people who must be deactivated instead."""
     if operator.account_id is not None:
         lock_account(operator.account_id)
+    if not operator.changes.filter(is_online=True).exists():
+        operator.changes.all().delete()  # who never was online decided no start state: that history goes with its person
     if is_mentioned(operator):
         raise ValidationError(_("Dialogs or records mention “%(name)s”: deactivate instead.") % {"name": str(operator)})
     operator.delete()

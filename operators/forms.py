@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from operators.actions import check_left_messages
+from operators.actions import check_left_messages, check_timeouts
 from operators.configuration import check_room_for, set_password
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
 from operators.validators import addresses, origins, validate_sites
@@ -105,9 +105,11 @@ class AccountForm(forms.ModelForm):
         super().clean()
         self._check_left_messages()
         notice, offline = self._now("left_notice_after"), self._now("offline_after")
-        if notice is not None and offline and offline < notice and "offline_after" in self.fields:
-            text = gettext("Write at least %(seconds)s, the time until the message that the visitor left, or 0 for never.")
-            self.add_error("offline_after", text % {"seconds": notice})
+        if notice is not None and offline is not None and "offline_after" in self.fields:
+            try:
+                check_timeouts(left_notice_after=notice, offline_after=offline)
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
         return self.cleaned_data
 
     def _check_left_messages(self) -> None:

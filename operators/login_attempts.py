@@ -3,17 +3,11 @@
 import hashlib
 import time
 import unicodedata
+from contextlib import suppress
 
-from django.conf import settings
 from django.core.cache import cache
 
-PERIODS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "day": 86400}
-
-
-def _limit() -> tuple[int, int]:
-    """RATE_LIMITS["login_failures"] as (count, seconds)."""
-    count, period = settings.RATE_LIMITS["login_failures"].split("/")
-    return int(count), PERIODS[period]
+from webim_offline.rate_limits import rate
 
 
 def _key(name: str) -> str:
@@ -27,7 +21,7 @@ def begin(name: str) -> int:
 
     Returns 0, or the seconds to wait where there were too many already.
     """
-    most, period = _limit()
+    most, period = rate("login_failures")
     key = _key(name)
     now = time.time()
     cache.add(f"{key}:until", now + period, timeout=period)
@@ -41,6 +35,12 @@ def begin(name: str) -> int:
         return 0
     until = cache.get(f"{key}:until") or now
     return max(1, min(period, round(until - now)))
+
+
+def not_judged(name: str) -> None:
+    """Nobody could look at the password: that was no failure."""
+    with suppress(ValueError):  # it ran out meanwhile
+        cache.decr(_key(name))
 
 
 def succeeded(name: str) -> None:

@@ -261,6 +261,7 @@ class Operator(AbstractBaseUser):
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.OFFLINE)
     last_seen_at = models.DateTimeField(_("last sign of life"), null=True, editable=False)
     tickets_valid_from = models.DateTimeField(db_default=Now(), editable=False)
+    counted_online = models.BooleanField(default=False, editable=False)  # what the last OperatorChange says
 
     objects = OperatorManager()
     USERNAME_FIELD = "username"
@@ -277,9 +278,15 @@ class Operator(AbstractBaseUser):
                 violation_error_message=_("An operator or supervisor belongs to one account; support staff to none."),
             )
         ]
+        # actions.record_expiries; the last sign of life itself is renewed all the time and has no index
+        indexes = [models.Index(fields=["account"], name="operator_counted_online", condition=Q(counted_online=True))]
 
     def __str__(self) -> str:
         return self.name or self.username
+
+    def name_for(self, reader: "Operator") -> str:
+        """What `reader` may know this person by: for customers the support staff has no names (X1)."""
+        return str(_("Support staff") if self.is_support and not reader.is_support else self)
 
     @property
     def is_supervisor(self) -> bool:
@@ -321,9 +328,10 @@ SUPERVISOR_RIGHTS = frozenset(
             for verb in ("view", "add", "change", "delete")
             for model in ("department", "language", "operator", "contactfield")
         ),
-        "operators.view_statuschange",
+        "operators.view_operatorchange",
         "operators.view_settingchange",
         "dialogs.view_visitor",
+        "dialogs.view_device",
         "dialogs.view_dialog",
         "dialogs.change_dialog",
         "dialogs.view_message",
@@ -336,22 +344,55 @@ SUPERVISOR_RIGHTS = frozenset(
 )
 
 
-class StatusChange(models.Model):
-    """One chosen status, with its moment and who chose it (A4). Append-only."""
+class Reason(models.TextChoices):
+    """Why a person's condition changed (A4)."""
+
+    CHOSEN = "chosen", _("status chosen")
+    EXPIRED = "expired", _("the workspace fell silent")
+    BACK = "back", _("the workspace is back")
+    SIGNED_OUT = "signed_out", _("signed out")
+    MEMBERSHIP = "membership", _("departments or languages changed")
+    ACTIVE = "active", _("activated or deactivated")
+    SETTINGS = "settings", _("settings of the account changed")
+
+
+class OperatorChange(models.Model):
+    """A person's condition from a moment on, until the next row (A4). Append-only, in the order of writing; see `history`.
+
+    `is_online` is effectively online (A1, A2); departments and languages are lists of their ids.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="+", verbose_name=_("account"))
-    operator = models.ForeignKey(Operator, models.PROTECT, related_name="status_changes", verbose_name=_("operator"))
-    status = models.CharField(_("status"), max_length=10, choices=Status)
+    operator = models.ForeignKey(Operator, models.PROTECT, related_name="changes", verbose_name=_("operator"))
     at = models.DateTimeField(_("at"))
-    actor = models.ForeignKey(Operator, models.PROTECT, null=True, related_name="+", verbose_name=_("chosen by"))
+    reason = models.CharField(_("what happened"), max_length=10, choices=Reason)
+    actor = models.ForeignKey(Operator, models.PROTECT, null=True, related_name="+", verbose_name=_("changed by"))
+    status = models.CharField(_("status"), max_length=10, choices=Status)
+    is_online = models.BooleanField(_("online"))
+    is_active = models.BooleanField(_("active"))
+    departments = models.JSONField(_("departments"))
+    languages = models.JSONField(_("languages"))
 
     class Meta:
-        verbose_name = _("status change")
-        verbose_name_plural = _("status changes")
+        verbose_name = _("change of availability")
+        verbose_name_plural = _("changes of availability")
         ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["operator", "id"], name="change_of_operator"),  # history.online_at
+            models.Index(fields=["account", "at", "id"], name="change_of_account"),  # history.Replay
+        ]
 
     def __str__(self) -> str:
         return f"{self.operator}: {self.get_status_display()}"
+
+
+class WorkspacesHeard(models.Model):
+    """Until when signs of life of workspaces could be written (P9): one row, kept up by the live processes."""
+
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.at)
 
 
 class SettingChange(models.Model):

@@ -19,6 +19,7 @@ from operators import actions, login_attempts
 from operators.configuration import choose_page_language
 from operators.forms import LoginForm, OwnPasswordForm
 from operators.models import Operator
+from webim_offline.errors import DATABASE_AWAY
 
 
 def own_page(operator: Operator) -> str:
@@ -47,7 +48,11 @@ class Login(LoginView):
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         wait = login_attempts.begin(request.POST.get("username", ""))
         if not wait:
-            return super().post(request, *args, **kwargs)
+            try:
+                return super().post(request, *args, **kwargs)
+            except DATABASE_AWAY:
+                login_attempts.not_judged(request.POST.get("username", ""))
+                raise
         form = LoginForm(request, initial={"username": request.POST.get("username", "")[:64]})
         response = self.render_to_response(self.get_context_data(form=form, wait=wait))
         response.status_code = 429

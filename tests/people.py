@@ -9,7 +9,7 @@ from datetime import timedelta
 from dialogs.actions.conversation import Contacts, Submission, Written, visitor_writes
 from dialogs.actions.presence import Arrival, Departure, visits_began, visits_ended
 from dialogs.models import Dialog, LiveProcess, Visitor
-from operators.models import Account, Department, Language, Operator, Role, Status
+from operators.models import Account, Department, Language, Operator, OperatorChange, Reason, Role, Status
 from webim_offline.database_clock import database_now
 
 PASSWORD = "correct horse"
@@ -55,7 +55,20 @@ def make_operator(
 def go_online(operator: Operator, seen_ago: float = 0) -> None:
     """Chosen Online, last sign of life `seen_ago` seconds ago."""
     operator.status, operator.last_seen_at = Status.ONLINE, database_now() - timedelta(seconds=seen_ago)
-    operator.save(update_fields=["status", "last_seen_at"])
+    operator.counted_online = True
+    operator.save(update_fields=["status", "last_seen_at", "counted_online"])
+    OperatorChange.objects.create(
+        account=operator.account,
+        operator=operator,
+        at=operator.last_seen_at,
+        reason=Reason.CHOSEN,
+        actor=operator,
+        status=operator.status,
+        is_online=True,
+        is_active=True,
+        departments=list(operator.departments.order_by("pk").values_list("pk", flat=True)),
+        languages=list(operator.languages.order_by("pk").values_list("pk", flat=True)),
+    )
 
 
 def make_visitor(account: Account, token: str = "", **fields) -> Visitor:

@@ -1,7 +1,8 @@
-"""The PostgreSQL and Redis that tests and benchmarks use: those on this machine that answer, else ones of our own."""
+"""The PostgreSQL and Redis that tests and benchmarks use: those on this machine that answer, else ones of our own; nginx."""
 
 import contextlib
 import ctypes
+import functools
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import redis
 from psycopg import sql
@@ -44,8 +46,8 @@ def postgresql() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def own_postgresql() -> Iterator[tuple[str, subprocess.Popen]]:
-    """A PostgreSQL that nobody else uses, and its process; its data is thrown away."""
+def own_postgresql(**environment: str) -> Iterator[tuple[str, "Server"]]:
+    """A PostgreSQL that nobody else uses, and its server, which can be stopped and started; its data is thrown away."""
     programs = _postgresql_programs()
     with _folder() as folder:
         owner = _owner()
@@ -54,12 +56,19 @@ def own_postgresql() -> Iterator[tuple[str, subprocess.Popen]]:
         data, port = folder / "data", free_port()
         setup = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(setup, check=True, stdout=subprocess.DEVNULL, **_as(owner))
-        server = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
         for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
-            server += ["-c", setting]
+            command += ["-c", setting]
         address = f"postgres://postgres@127.0.0.1:{port}"
-        with _running(server, folder / "log", lambda: _postgresql_answers(address), stop=signal.SIGQUIT, **_as(owner)) as process:
-            yield address, process
+        answers = functools.partial(_postgresql_answers, address)
+        server = Server(command, folder / "log", answers, stop=signal.SIGINT, env=os.environ | environment, **_as(owner))
+        with server.running():
+            yield address, server
+
+
+def postgresql_program(name: str) -> Path:
+    """The path of a PostgreSQL client or server program. Raises Missing."""
+    return _postgresql_programs() / name
 
 
 @contextlib.contextmanager
@@ -83,15 +92,58 @@ def redis_server() -> Iterator[str]:
     if _redis_answers(known):
         yield known
         return
+    with own_redis() as address:
+        yield address
+
+
+def ends_with_us(stop: int) -> Callable[[], None]:
+    """For a child to call before it begins: it gets the signal `stop` when the thread that started it ends."""
+    kernel = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def end_with_us() -> None:
+        if kernel is not None:
+            kernel.prctl(PR_SET_PDEATHSIG, stop)
+
+    return end_with_us
+
+
+@contextlib.contextmanager
+def own_redis() -> Iterator[str]:
+    """A Redis that nobody else uses; nothing of it is kept."""
     program = shutil.which("redis-server")
     if program is None:
         raise Missing("redis-server")
     with _folder() as folder:
         port = free_port()
         address = f"redis://127.0.0.1:{port}"
-        server = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        with _running(server, folder / "log", lambda: _redis_answers(address), stop=signal.SIGTERM):
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
+        with Server(command, folder / "log", functools.partial(_redis_answers, address), stop=signal.SIGTERM).running():
             yield address
+
+
+def nginx_program() -> str:
+    """The path of nginx; ordinary users have no /usr/sbin in their PATH."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise Missing("nginx")
+    return program
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, port: int) -> Iterator["Server"]:
+    """An nginx in the foreground that answers on `port`, as `nginx.conf` in its folder says."""
+    command = [nginx_program(), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
+    command += ["-g", f"daemon off; pid {folder}/nginx.pid;"]
+    with Server(command, folder / "log", functools.partial(_listens, port), stop=signal.SIGTERM).running() as server:
+        yield server
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _postgresql_answers(address: str) -> bool:
@@ -139,25 +191,62 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextlib.contextmanager
-def _running(command: list, log: Path, answers: Callable[[], bool], *, stop: int, **options) -> Iterator[subprocess.Popen]:
-    kernel = ctypes.CDLL(None) if sys.platform == "linux" else None
+class Server:
+    """A server of ours: started when it `answers`, stopped by the signal `stop`, on the same data and port each time."""
 
-    def end_with_us() -> None:
-        if kernel is not None:
-            kernel.prctl(PR_SET_PDEATHSIG, stop)
+    def __init__(self, command: list, log: Path, answers: Callable[[], bool], *, stop: int, **options) -> None:
+        self.command, self.log, self.answers, self.stop_signal, self.options = command, log, answers, stop, options
+        self.process: subprocess.Popen | None = None
 
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_us, **options
-        )
-    try:
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start it, or start it again; returns when it answers."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=ends_with_us(self.stop_signal),
+                **self.options,
+            )
         until = time.monotonic() + 30
-        while not answers():
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{self.command[0]} did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.1)
-        yield process
-    finally:
-        process.send_signal(stop)
-        process.wait(20)
+
+    def stop(self) -> None:
+        """End it and wait until it has ended; whoever is connected is cut off."""
+        assert self.process is not None
+        self.process.send_signal(self.stop_signal)
+        self.process.wait(20)
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Its connections stand and nothing answers, as when its machine sleeps."""
+        parent = psutil.Process(self.pid)
+        everything = [parent, *parent.children(recursive=True)]
+        for process in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(everything):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Server"]:
+        """Started now, stopped afterwards."""
+        try:
+            self.start()
+            yield self
+        finally:
+            if self.process is not None and self.process.poll() is None:
+                self.stop()

@@ -1,7 +1,7 @@
 """What `make test` and `make test-long` run, part by part; the closing lines say what failed and what could not run.
 
 python -m tests.suite quick    the suite on SQLite, the suite on PostgreSQL and Redis, the browser tests
-python -m tests.suite long     crash, fault injection and big data, on SQLite and on PostgreSQL and Redis
+python -m tests.suite long     crash, fault injection and big data, on SQLite, on PostgreSQL and Redis, and behind nginx
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import time
 import psycopg
 from psycopg import sql
 
-from tests.services import Missing, postgresql, redis_server
+from tests.services import Missing, nginx_program, postgresql, redis_server
 
 # what a developer may have set for running the service must not colour the verdict
 OURS = set(
@@ -25,12 +25,16 @@ IN_PARALLEL = ("-n", "2")
 # these use no database, or start processes that choose theirs: once is enough
 ONCE = (
     "browser/test_presence",
+    "crash/test_clock_outages",
+    "crash/test_database_outages",
     "crash/test_outages",
+    "test_deploy_guide",
     "test_architecture",
     "test_environment",
     "test_supervisor",
     "test_translations",
 )
+DEPLOYMENT = "crash/test_deployment"
 
 
 def run(*options: str, **environment: str) -> bool:
@@ -68,6 +72,12 @@ def in_browser() -> bool:
     return run("-m", "browser", *IN_PARALLEL, "--dist", "loadfile")  # one server a file
 
 
+def in_production() -> bool:
+    """The layout of docs/deploy.md behind nginx."""
+    nginx_program()
+    return run("-m", "long", f"tests/{DEPLOYMENT}.py")
+
+
 PARTS = {
     "quick": {
         "SQLite": lambda: on_sqlite(*IN_PARALLEL),
@@ -75,8 +85,9 @@ PARTS = {
         "browser": in_browser,
     },
     "long": {
-        "long, SQLite": lambda: on_sqlite("-m", "long"),
-        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long"),
+        "long, SQLite": lambda: on_sqlite("-m", "long", f"--ignore=tests/{DEPLOYMENT}.py"),
+        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", f"--ignore=tests/{DEPLOYMENT}.py"),
+        "long, behind nginx": in_production,
     },
 }
 

@@ -11,8 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from dialogs.actions.conversation import record_deliveries
-from dialogs.models import Delivery, DeliveryStatus, Dialog, Visitor
+from dialogs.actions.devices import set_token
+from dialogs.actions.ledger import record_deliveries
+from dialogs.models import Delivery, DeliveryStatus, Device, Dialog, Visitor
 from notifications.models import OutgoingEmail
 from operators.admin import AccountScopedAdmin
 from operators.configuration import save_part
@@ -37,6 +38,7 @@ def fill(account: Account, mark: str) -> SimpleNamespace:
     )
     visitor = people.make_visitor(account, name=f"{mark} visitor", email=f"{mark.lower()}@mail.example")
     dialog = people.start_dialog(account, visitor=visitor, text=f"{mark} question", department=department.slug)
+    set_token(visitor.pk, device=f"{mark.lower()}-phone-of-{visitor.pk}", token=f"{mark.lower()}-push-{visitor.pk}")
     now = database_now()
     record_deliveries(
         [
@@ -229,7 +231,7 @@ class TestHandMadePosts:
             "is_active": "on", "status": operator.status, "ui_language": "", "password1": "", "password2": "",
             "departments": [row.pk for row in operator.departments.all()],
             "languages": [row.pk for row in operator.languages.all()],
-            "status_changes-TOTAL_FORMS": "0", "status_changes-INITIAL_FORMS": "0",
+            "changes-TOTAL_FORMS": "0", "changes-INITIAL_FORMS": "0",
         } | more  # fmt: skip
 
     @pytest.mark.parametrize("field", ["departments", "languages"])
@@ -373,6 +375,18 @@ def test_a_token_digest_is_shown_to_nobody(supervisor, client, own):
     client.force_login(people.make_operator(None, "help"))
     for address in (page(Visitor, "change", visitor.pk), page(Visitor, "changelist")):
         assert visitor.token_digest not in client.get(address).content.decode()
+
+
+def test_devices_are_shown_shortened_and_to_their_account_alone(supervisor, client, own, foreign):
+    theirs, ours = Device.objects.get(visitor=foreign.rows[Visitor]), Device.objects.get(visitor=own.rows[Visitor])
+    body = supervisor.get(page(Visitor, "change", own.rows[Visitor].pk)).content.decode()
+    client.force_login(people.make_operator(None, "help"))
+    for seen, device in ((body, ours), (client.get(page(Visitor, "change", theirs.visitor_id)).content.decode(), theirs)):
+        assert f"{device.key[:8]}…" in seen
+        assert f"{device.token[:6]}…" in seen
+        assert device.key not in seen
+        assert device.token not in seen
+    assert theirs.token[:6] not in body
 
 
 def test_support_staff_see_every_account_and_choose_one(client, own, foreign):

@@ -27,15 +27,16 @@ Listener = Callable[[list[str]], None]
 def publish(*channels: str) -> None:
     """Tell whoever listens on `channels` to look again, after this transaction has committed."""
     if channels:
-        transaction.on_commit(partial(_send, sorted(set(channels))), robust=True)
+        transaction.on_commit(partial(tell, sorted(set(channels))), robust=True)
 
 
-def _send(channels: list[str]) -> None:
+def tell(channels: list[str]) -> None:
+    """Tell listeners at once: for what belongs to no transaction. May block for two seconds."""
     body = json.dumps(channels).encode()
     if len(body) > LARGEST and len(channels) > 1:
         half = len(channels) // 2
-        _send(channels[:half])
-        _send(channels[half:])
+        tell(channels[:half])
+        tell(channels[half:])
         return
     try:
         if settings.REDIS_URL:

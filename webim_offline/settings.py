@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "operators.middleware.language_middleware",
+    "operators.middleware.page_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -151,6 +151,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, task, queue in (
         ("ring due deadlines", "dialogs.tasks.advance_dialogs", "clock"),
         ("end lost visits", "dialogs.tasks.end_lost_visits", "clock"),
+        ("record expired workspaces", "operators.tasks.record_expiries", "clock"),
         ("apply changed settings", "dialogs.tasks.apply_setting_changes", "clock"),
         ("write due letters", "notifications.tasks.write_letters", "clock"),
         ("send due letters", "notifications.tasks.send_letters", "mail"),
@@ -193,9 +194,12 @@ LOGGING = {
         "healthz_is_quiet": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/healthz",
-        }
+        },
+        "outages_are_short": {"()": "webim_offline.outage_log.InALine"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["healthz_is_quiet"]}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["healthz_is_quiet", "outages_are_short"]}
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline")},
 }

@@ -6,5 +6,8 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("operators.urls")),
     path("", include("dialogs.urls")),
+    path("", include("notifications.metrics")),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "webim_offline.errors.server_error"

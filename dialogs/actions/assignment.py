@@ -1,16 +1,15 @@
 """Who has a dialog (Q6)."""
 
-from django.db import transaction
-
 from dialogs.actions.conversation import lock_dialog, pick_up
 from dialogs.actions.errors import AlreadyTaken, DialogClosed
 from dialogs.actions.record import Record
 from dialogs.models import Dialog, State
 from operators.models import Operator
 from webim_offline.database_clock import database_now
+from webim_offline.transactions import atomic
 
 
-@transaction.atomic
+@atomic
 def take(dialog_id: int, operator: Operator) -> Dialog:
     """Give a waiting dialog to the operator who reached for it first.
 

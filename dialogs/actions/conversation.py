@@ -1,21 +1,22 @@
 """Visitors write, operators answer, either side closes (S1, S2, M5, M10, Q9, B1)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 from django.db.models import Subquery
 
 from dialogs import state, system_messages
+from dialogs.actions.deadlines import catch_up
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NotYours
-from dialogs.actions.presence import Arrival, begin_visits, timeouts_of
-from dialogs.actions.record import Record, dialog_channel, visitor_channel
+from dialogs.actions.presence import Arrival, page_wrote
+from dialogs.actions.record import Record, moved_to, visitor_channel
+from dialogs.actions.timeouts import timeouts_of
+from dialogs.actions.visitors import Contacts, lock_visitor
 from dialogs.models import (
     LONGEST_PREVIEW,
     OPEN_STATES,
-    Delivery,
     Dialog,
     EventKind,
     Message,
@@ -25,23 +26,10 @@ from dialogs.models import (
     Visitor,
 )
 from operators.actions import lock_account_shared
-from operators.availability import Candidate, anyone_online, candidates
+from operators.availability import Candidate, anyone_online, candidates, judged_at
 from operators.models import Account, Department, Language, Operator, Requirement
 from webim_offline.database_clock import DatabaseNow, database_now
-from webim_offline.realtime import publish
-
-
-@dataclass(frozen=True, slots=True)
-class Contacts:
-    """What a visitor told about themselves; empty means not told. `own` maps the account's own labels to answers."""
-
-    name: str = ""
-    email: str = ""
-    phone: str = ""
-    own: dict[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.name or self.email or self.phone or self.own)
+from webim_offline.transactions import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +38,7 @@ class Submission:
 
     `key` is made by the client and makes the submission happen once. `from_form` tells that the visitor had the offline
     form before their eyes: only then missing contacts refuse it (W3); `required_own` are the account's own required labels.
+    `from_app`: it comes from the account's mobile app (P7).
     """
 
     text: str
@@ -62,6 +51,7 @@ class Submission:
     visit_key: str = ""
     page_url: str = ""
     page_title: str = ""
+    from_app: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +71,7 @@ def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> 
     Raises ContactsMissing. A key that was accepted before changes nothing and returns what it became.
     """
     try:
-        with transaction.atomic():
-            return _write(account_id, visitor_id, submission)
+        return _write(account_id, visitor_id, submission)
     except (IntegrityError, ContactsMissing):
         # a repetition of what was accepted, perhaps of a form that would be refused by now
         earlier = Message.objects.select_related("dialog").filter(visitor=visitor_id, client_key=submission.key).first()
@@ -91,9 +80,12 @@ def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> 
         return Written(earlier.dialog, is_new=False, revision=earlier.revision, repeated=True)
 
 
+@atomic
 def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
     account = lock_account_shared(account_id)
-    visitor = Visitor.objects.select_for_update(no_key=True).get(pk=visitor_id, account=account)
+    visitor = lock_visitor(visitor_id, submission.contacts)
+    if visitor.account_id != account_id:
+        raise Visitor.DoesNotExist
     open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
     current = next((dialog for dialog in open_dialogs if not dialog.email_only), None)
     waiting_by_mail = next((dialog for dialog in open_dialogs if dialog.email_only), None)
@@ -108,13 +100,17 @@ def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a dialog starts: department and language that exist (A5), who could answer there, and the moment of asking."""
+    """Where a dialog starts: department and language that exist (A5), who could answer there, and the moment of asking.
+
+    Leases of workspaces are judged by `judged_at`: that moment, or an earlier one in an outage (P9).
+    """
 
     department: Department | None
     language: Language
     candidates: list[Candidate]
     in_all: int
     now: datetime
+    judged_at: datetime
 
 
 def _place(account: Account, submission: Submission) -> Place:
@@ -133,12 +129,12 @@ def _place(account: Account, submission: Submission) -> Place:
     found_department = None
     if language.department_pk is not None:
         found_department = Department(pk=language.department_pk, account=account, name=language.department_name)
-    found, in_all = candidates(account, found_department, language)
-    return Place(found_department, language, found, in_all, language.now)
+    found, in_all, heard_at = candidates(account, found_department, language)
+    return Place(found_department, language, found, in_all, language.now, judged_at(language.now, heard_at))
 
 
 def _service_is_online(account: Account, place: Place) -> bool:
-    return anyone_online(place.candidates, lease=account.operator_lease, now=place.now)
+    return anyone_online(place.candidates, lease=account.operator_lease, now=place.judged_at)
 
 
 def _start(
@@ -148,18 +144,17 @@ def _start(
     now = place.now
     online = _service_is_online(account, place)
     email_only = not online and mail_only_now(account)
-    missing = [] if online else missing_contacts(account, submission, _known(visitor, submission.contacts))
+    missing = [] if online else missing_contacts(account, submission, _known(visitor))
     if missing and submission.from_form:
         raise ContactsMissing(missing)
 
     record = Record(now)
-    is_present = visitor.is_present
-    if not is_present and submission.visit_key:
-        # a message is a sign of life of its page (P2)
-        arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
-        begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None)
-        is_present = True
-    facts = state.start(visitor_present=is_present, closes_at=now + state.EMAIL_ONLY_CLOSES_AFTER if email_only else None)
+    back = _page_wrote(account, visitor, submission, record)
+    facts = state.start(
+        visitor_present=visitor.is_present,
+        always_online=submission.from_app and visitor.has_token,
+        closes_at=now + state.EMAIL_ONLY_CLOSES_AFTER if email_only else None,
+    )
     dialog = Dialog(
         account=account,
         visitor=visitor,
@@ -170,6 +165,7 @@ def _start(
         evidence=_evidence(account, place),
         email_only=email_only,
         in_workspace=not email_only,
+        from_app=submission.from_app,
         created_at=now,
         waiting_since=now,
         last_message_at=now,
@@ -177,37 +173,38 @@ def _start(
         page_url=submission.page_url,
         page_title=submission.page_title,
     )
-    dialog.settle(facts, timeouts_of(account))
-    record.event(dialog, EventKind.STARTED, now)
+    dialog.settle(facts, state.NO_ABSENCE)
+    data = moved_to(dialog) | ({"has_token": True} if facts.always_online else {})
+    record.event(dialog, EventKind.STARTED, now, data=data)
     revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
-    _keep_contacts(visitor, submission.contacts)
     dialog.number = _next_number(account)
     dialog.save(force_insert=True)
-    record.write()
+    record.write(back, Dialog.SETTLED)
     return Written(dialog, is_new=True, revision=revision, asks_contacts=bool(missing))
 
 
 def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
     now = database_now()
     record = Record(now)
-    if submission.visit_key and not visitor.is_present:
-        arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
-        for returned in begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None):
-            if returned.pk == dialog.pk:
-                dialog = returned
-            else:
-                record.write([returned], Dialog.SETTLED)
-                record.events, record.messages = [], []
+    back = _page_wrote(account, visitor, submission, record)
+    dialog = next((returned for returned in back if returned.pk == dialog.pk), dialog)
     revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
     record.event(dialog, EventKind.VISITOR_WROTE, now)
     dialog.waiting_since = dialog.waiting_since or now
     dialog.last_message_at, dialog.last_text, dialog.last_is_visitors = now, _preview(submission.text), True
     if dialog.closes_at is not None:
-        facts = dialog.facts
-        dialog.settle(state.postponed(facts, now + state.EMAIL_ONLY_CLOSES_AFTER), timeouts_of(account))
-    _keep_contacts(visitor, submission.contacts)
-    record.write([dialog], ("waiting_since", "last_message_at", "last_text", "last_is_visitors", *Dialog.SETTLED))
+        facts = state.postponed(dialog.facts, now + state.EMAIL_ONLY_CLOSES_AFTER)
+        dialog.settle(facts, timeouts_of(account, facts.away_since, now))
+    written = [dialog, *(returned for returned in back if returned.pk != dialog.pk)]
+    record.write(written, ("waiting_since", "last_message_at", "last_text", "last_is_visitors", *Dialog.SETTLED))
     return Written(dialog, is_new=False, revision=revision)
+
+
+def _page_wrote(account: Account, visitor: Visitor, submission: Submission, record: Record) -> list[Dialog]:
+    if not submission.visit_key:
+        return []
+    arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
+    return page_wrote(arrival, visitor, record, lease=account.visit_lease)
 
 
 def mail_only_now(account: Account) -> bool:
@@ -215,13 +212,8 @@ def mail_only_now(account: Account) -> bool:
     return not account.left_messages_in_workspace
 
 
-def _known(visitor: Visitor, given: Contacts) -> Contacts:
-    return Contacts(
-        name=given.name or visitor.name,
-        email=given.email or visitor.email,
-        phone=given.phone or visitor.phone,
-        own=visitor.own_fields | given.own,
-    )
+def _known(visitor: Visitor) -> Contacts:
+    return Contacts(visitor.name, visitor.email, visitor.phone, visitor.own_fields)
 
 
 def missing_contacts(account: Account, submission: Submission, known: Contacts) -> list[str]:
@@ -237,23 +229,11 @@ def missing_contacts(account: Account, submission: Submission, known: Contacts) 
     return missing
 
 
-def _keep_contacts(visitor: Visitor, contacts: Contacts) -> None:
-    changed = []
-    for name in ("name", "email", "phone"):
-        if (value := getattr(contacts, name)) and value != getattr(visitor, name):
-            setattr(visitor, name, value)
-            changed.append(name)
-    if contacts.own and visitor.own_fields | contacts.own != visitor.own_fields:
-        visitor.own_fields = visitor.own_fields | contacts.own
-        changed.append("own_fields")
-    if changed:
-        visitor.save(update_fields=changed)
-
-
 def _evidence(account: Account, place: Place) -> dict[str, Any]:
     """S3: who could have answered, their status and last sign of life, and when that was asked."""
     return {
         "at": place.now.isoformat(),
+        **({"judged_at": place.judged_at.isoformat()} if place.judged_at != place.now else {}),
         "department": place.department.name if place.department else None,
         "language": place.language.code,
         "lease": account.operator_lease,
@@ -284,20 +264,20 @@ def _next_number(account: Account) -> int:
         return cursor.fetchone()[0]
 
 
-@transaction.atomic
+@atomic
 def leave_contacts(visitor_id: int, contacts: Contacts) -> None:
     """Keep contacts that were asked for in the chat (W3), and note them on the visitor's open dialogs."""
-    visitor = Visitor.objects.select_for_update(no_key=True).get(pk=visitor_id)
+    visitor = lock_visitor(visitor_id, contacts)
     dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
     record = Record(database_now())
-    _keep_contacts(visitor, contacts)
+    told = [name for name in ("name", "email", "phone", "own") if getattr(contacts, name)]
     for dialog in dialogs:
-        record.event(dialog, EventKind.CONTACTS_LEFT, record.now)
+        record.event(dialog, EventKind.CONTACTS_LEFT, record.now, data={"fields": told})
     record.channels.add(visitor_channel(visitor_id))
     record.write(dialogs)
 
 
-@transaction.atomic
+@atomic
 def answer(dialog_id: int, operator: Operator, text: str, *, key: str) -> Dialog:
     """Send an operator's answer. To a dialog nobody has, answering is picking it up (behaviour.md, "Words").
 
@@ -340,7 +320,7 @@ def lock_dialog(dialog_id: int) -> Dialog:
     return Dialog.objects.select_for_update(no_key=True).get(pk=dialog_id)
 
 
-@transaction.atomic
+@atomic
 def close_by_operator(dialog_id: int, operator: Operator) -> Dialog:
     """Close a dialog: its operator, or a supervisor (Q9). Raises DialogClosed, NotYours, AlreadyTaken."""
     dialog = lock_dialog(dialog_id)
@@ -354,7 +334,7 @@ def close_by_operator(dialog_id: int, operator: Operator) -> Dialog:
     return dialog
 
 
-@transaction.atomic
+@atomic
 def close_by_visitor(visitor_id: int, number: int) -> Dialog:
     """The visitor ends the chat (W4). Raises Dialog.DoesNotExist for another's dialog, DialogClosed."""
     dialog = Dialog.objects.select_for_update(no_key=True).get(visitor=visitor_id, number=number)
@@ -367,16 +347,18 @@ def close_by_visitor(visitor_id: int, number: int) -> Dialog:
 def _close(dialog: Dialog, closed: State, kind: EventKind, *, actor: Operator | None) -> None:
     now = database_now()
     record = Record(now)
+    catch_up([dialog], record)
     dialog.state, dialog.closed_at, dialog.wake_at = closed, now, None
     record.event(dialog, kind, now, actor=actor)
     record.channels.add(visitor_channel(dialog.visitor_id))
-    record.write([dialog], ("state", "closed_at", "wake_at"))
+    record.write([dialog], ("state", "closed_at", *Dialog.ADVANCED))
 
 
-@transaction.atomic
-def bring_into_workspace(dialog_id: int, *, actor: Operator | None, why: str = "") -> Dialog:
-    """M8: an email-only dialog enters the workspace, by an admin's hand or because its letter failed (M7, `why`).
+@atomic
+def bring_into_workspace(dialog_id: int, *, actor: Operator | None, undelivered: str = "", detail: str = "") -> Dialog:
+    """M8: an email-only dialog enters the workspace, by an admin's hand or because its letter failed (M7).
 
+    `undelivered` is what became of the letter (one of system_messages.UNDELIVERED), `detail` the mail server's words.
     Raises DialogClosed. A dialog that is there already is left alone.
     """
     dialog = lock_dialog(dialog_id)
@@ -387,25 +369,14 @@ def bring_into_workspace(dialog_id: int, *, actor: Operator | None, why: str = "
     now = database_now()
     record = Record(now)
     dialog.in_workspace = True
-    dialog.settle(state.postponed(dialog.facts, None), timeouts_of(dialog.account))  # M10's thirty days are over for it
+    facts = state.postponed(dialog.facts, None)  # M10's thirty days are over for it
+    dialog.settle(facts, timeouts_of(dialog.account, facts.away_since, now))
     record.channels.add(visitor_channel(dialog.visitor_id))
-    record.event(dialog, EventKind.ENTERED_WORKSPACE, now, actor=actor, data={"why": why} if why else {})
-    if why:
-        record.system(dialog, system_messages.ENTERED_UNDELIVERED, now, {"why": why})
+    reason = {"undelivered": undelivered, "detail": detail} if undelivered else {}
+    record.event(dialog, EventKind.ENTERED_WORKSPACE, now, actor=actor, data=reason | moved_to(dialog))
+    if undelivered:
+        record.system(dialog, system_messages.ENTERED_UNDELIVERED, now, reason)
     else:
-        record.system(dialog, system_messages.ENTERED, now, {"who": str(actor)})
+        record.system(dialog, system_messages.ENTERED, now, {"who": "" if actor is None or actor.is_support else str(actor)})
     record.write([dialog], ("in_workspace", *Dialog.SETTLED))
     return dialog
-
-
-@transaction.atomic
-def record_deliveries(lines: Iterable[Delivery]) -> None:
-    """Write lines of the delivery ledger (B2), handed down by `notifications`; a known (dialog, key) is overwritten."""
-    rows = list(lines)
-    Delivery.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["dialog", "key"],
-        update_fields=["status", "detail", "updated_at"],
-    )
-    publish(*(dialog_channel(row.dialog_id) for row in rows))

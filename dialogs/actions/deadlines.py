@@ -1,27 +1,30 @@
 """Alarms that have rung, and settings that changed while people were away (P4, P5, P8, Z2)."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
 
 from dialogs import state
-from dialogs.actions.presence import timeouts_of
 from dialogs.actions.record import Record
-from dialogs.models import OPEN_STATES, Dialog, Pulse, State
-from operators.actions import TIMEOUTS
+from dialogs.actions.timeouts import timeouts_by_account
+from dialogs.models import OPEN_STATES, Dialog, Pulse, State, Visit
+from operators.actions import TIMEOUTS, VISIT_LEASE
 from operators.models import Account, SettingChange
 from webim_offline.database_clock import database_now
 
 logger = logging.getLogger(__name__)
 BATCH = 500
 POISONED_FOR = timedelta(hours=1)
+RUNG_AT_ONCE = 2000  # rows locked together
+RUNG_A_SECOND = 10_000
 READ = (
-    "account_id", "visitor_id", "state", "in_workspace", "revision", "away_since", "left_notice_at", "went_offline_at",
-    "is_offline", "closes_at", "wake_at", "closed_at",
+    "account_id", "visitor_id", "operator_id", "state", "in_workspace", "revision", "away_since", "left_notice_at",
+    "went_offline_at", "is_offline", "closes_at", "always_online", "away_not_before", "wake_at", "closed_at",
 )  # fmt: skip
-WRITTEN = (*Dialog.SETTLED, "state", "closed_at")
+WRITTEN = (*Dialog.ADVANCED, "state", "closed_at")
 
 
 @transaction.atomic
@@ -39,10 +42,7 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
     )
     if not dialogs:
         return 0
-    accounts = Account.objects.only("left_notice_after", "offline_after", "timeouts_changed_at").in_bulk(
-        {dialog.account_id for dialog in dialogs}
-    )
-    timeouts = {pk: timeouts_of(account) for pk, account in accounts.items()}
+    timeouts = _timeouts(dialogs, now)
     record = Record(now)
     for dialog in dialogs:
         try:
@@ -54,9 +54,31 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
         if dialog.is_open and not facts.is_open:
             dialog.state, dialog.closed_at = State.CLOSED, steps[-1][0]
         dialog.settle(facts, timeouts[dialog.account_id])
-        record.steps(dialog, steps)
+        record.steps(dialog, steps, timeouts[dialog.account_id])
     record.write(dialogs, WRITTEN)
     return len(dialogs)
+
+
+def catch_up(dialogs: Iterable[Dialog], record: Record) -> None:
+    """Before the absence of these locked dialogs is undone or they close: what the sweep has not noticed yet has happened (P8).
+
+    Each step at its own moment (Z2). They are written afterwards, with Dialog.ADVANCED; nothing is read where nothing is due.
+    """
+    late = [dialog for dialog in dialogs if dialog.away_since and dialog.wake_at and dialog.wake_at <= record.now]
+    if not late:
+        return
+    timeouts = _timeouts(late, record.now)
+    for dialog in late:
+        facts, steps = state.caught_up(dialog.facts, timeouts[dialog.account_id], record.now)
+        dialog.settle(facts, timeouts[dialog.account_id])
+        record.steps(dialog, steps, timeouts[dialog.account_id])
+
+
+def _timeouts(dialogs: Iterable[Dialog], now: datetime) -> dict[int, state.Timeouts]:
+    accounts = Account.objects.only("left_notice_after", "offline_after", "timeouts_changed_at").in_bulk(
+        {dialog.account_id for dialog in dialogs}
+    )
+    return timeouts_by_account(accounts, ((d.account_id, d.away_since) for d in dialogs if d.away_since), now)
 
 
 def beat(name: str) -> None:
@@ -70,17 +92,47 @@ def forget_beats() -> None:
     Pulse.objects.exclude(name=Pulse.LEASES).delete()
 
 
-@transaction.atomic
 def apply_setting_changes() -> int:
-    """Look again at dialogs whose visitor is already gone when a timeout of their account changed."""
-    changes = list(
-        SettingChange.objects.filter(handled_at=None).select_for_update(skip_locked=True, no_key=True).order_by("pk")[:BATCH]
-    )
+    """Ring the alarms of visitors who are already gone when a timeout of their account got shorter or was switched on, and
+    let a shorter lease end the visits that are there.
+
+    A longer one needs nothing: the old alarm rings early, and the rules set it anew. Returns how many changes were handled.
+    Safe to run twice at once, or to be broken off: a change is handled when all its alarms are set.
+    """
+    changes = list(SettingChange.objects.filter(handled_at=None).order_by("pk")[:BATCH])
     if not changes:
         return 0
-    now: datetime = database_now()
-    account_ids = {change.account_id for change in changes if change.field in TIMEOUTS}
-    waiting = Dialog.objects.filter(account__in=account_ids, state__in=OPEN_STATES, away_since__isnull=False)
-    waiting.filter(Q(wake_at=None) | Q(wake_at__gt=now)).update(wake_at=now)
-    SettingChange.objects.filter(pk__in=[change.pk for change in changes]).update(handled_at=now)
+    _ring({change.account_id for change in changes if change.field in TIMEOUTS and _acts_sooner(change)})
+    for change in changes:
+        if change.field == VISIT_LEASE and _acts_sooner(change):
+            _shorten_visits(change.account_id, int(change.new))
+    SettingChange.objects.filter(pk__in=[change.pk for change in changes], handled_at=None).update(handled_at=database_now())
     return len(changes)
+
+
+def _shorten_visits(account_id: int, lease: int) -> None:
+    """P2: what a message, or a lost process, gave a visit by the old lease ends by the new one, counted from now (Z2)."""
+    latest = database_now() + timedelta(seconds=lease)
+    Visit.objects.filter(account=account_id, ended_at=None, expires_at__gt=latest).update(expires_at=latest)
+
+
+def _acts_sooner(change: SettingChange) -> bool:
+    old, new = int(change.old), int(change.new)
+    if change.field == VISIT_LEASE:  # 0 is no "never" there
+        return new < old
+    return new > 0 and (old == 0 or new < old)
+
+
+def _ring(account_ids: set[int]) -> None:
+    """Look again at everyone who is away from these accounts; at so many a second that other alarms are not late for it."""
+    away = Dialog.objects.filter(account__in=account_ids, state__in=OPEN_STATES, away_since__isnull=False)
+    waiting = away.filter(Q(left_notice_at=None) | Q(went_offline_at=None)).order_by("pk")
+    ids = list(waiting.values_list("pk", flat=True)) if account_ids else []
+    began = database_now()
+    for place in range(0, len(ids), RUNG_AT_ONCE):
+        at = began + timedelta(seconds=place // RUNG_A_SECOND)
+        batch = waiting.filter(pk__in=ids[place : place + RUNG_AT_ONCE])
+        with transaction.atomic():
+            # which alarms are late is asked under the lock: the sweep may be setting them by the old time at this moment
+            locked = list(batch.select_for_update(no_key=True).values_list("pk", flat=True))
+            Dialog.objects.filter(pk__in=locked).filter(Q(wake_at=None) | Q(wake_at__gt=at)).update(wake_at=at)

@@ -1,24 +1,30 @@
-"""Visits begin and end; what that does to visitors and their open dialogs (P1 to P3, P6, P9, P10)."""
+"""Visits begin and end; what that does to visitors and their open dialogs (P1 to P3, P6, P7, P9, P10)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models.functions import Coalesce, Greatest
 
 from dialogs import state
-from dialogs.actions.record import Record
+from dialogs.actions.deadlines import catch_up
+from dialogs.actions.record import Record, moved_to, seconds
+from dialogs.actions.timeouts import timeouts_by_account
 from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
-from operators.actions import forgive_silence
+from operators.actions import lock_accounts_shared
 from operators.models import Account
 from webim_offline.database_clock import database_now
+from webim_offline.steady_clock import steady_now
 
 PROCESS_LEASE = timedelta(seconds=30)
 LONGEST_GAP = timedelta(seconds=5)  # P9: a longer silence of the sweep is an outage, not people leaving
+CLAIM_WITHIN = timedelta(seconds=3)  # before a visit ends unheard: the time to say that another live process hears its page
+MOST_UNCLAIMED = 20_000  # visits looked at in one go; a live process holds no more streams
 BATCH = 1000
 
 
@@ -38,16 +44,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A visit that ended `ago` seconds before now: by its goodbye, or because its lease ran out (P2)."""
+    """A visit that ended `ago` seconds before now: by its goodbye, or because its lease ran out (P2).
+
+    One that is silent and would end later has a negative `ago`.
+    """
 
     visitor_id: int
     key: str
     ago: float
-
-
-def timeouts_of(account: Account) -> state.Timeouts:
-    """The account's settings as the rules want them."""
-    return state.timeouts_of(account.left_notice_after, account.offline_after, account.timeouts_changed_at)
+    said_goodbye: bool = False
 
 
 @transaction.atomic
@@ -57,7 +62,7 @@ def visits_began(arrivals: Iterable[Arrival], *, process_id: UUID | None) -> Non
     Without a process (a message sent while no live process was heard) a visit has one lease of its own.
     """
     by_key = {(arrival.visitor_id, arrival.key): arrival for arrival in arrivals}
-    visitors = _lock_visitors({visitor_id for visitor_id, _ in by_key})
+    visitors = lock_visitors({visitor_id for visitor_id, _ in by_key})
     now = database_now()
     record = Record(now)
     dialogs = begin_visits(
@@ -97,15 +102,32 @@ def begin_visits(
     for visitor in back:
         visitor.is_present, visitor.left_at = True, None
     Visitor.objects.filter(pk__in=[visitor.pk for visitor in back]).update(is_present=True, left_at=None)
-    dialogs = _lock_open_dialogs(back)
+    dialogs = lock_open_dialogs(back)
+    catch_up(dialogs, record)
     for dialog in dialogs:
-        was_away = dialog.away_since is not None or dialog.is_offline
-        facts, steps = state.returned(dialog.facts, record.now)
-        dialog.settle(facts, timeouts_of(dialog.account))
-        if was_away:
-            record.event(dialog, EventKind.VISITOR_CAME_BACK, record.now)
-        record.steps(dialog, steps)
+        before = dialog.facts
+        facts, steps = state.returned(before, record.now)
+        dialog.settle(facts, state.NO_ABSENCE)
+        if before.away_since is not None or before.is_offline:
+            data: dict[str, Any] = moved_to(dialog) if before.is_offline else {}
+            if before.away_since is not None:
+                data["away"] = seconds(record.now - before.away_since)
+            record.event(dialog, EventKind.VISITOR_CAME_BACK, record.now, data=data)
+        record.steps(dialog, steps, state.NO_ABSENCE)
+        if dialog.always_online:
+            record.hint(dialog)  # whether the app is open is shown, too
     return dialogs
+
+
+def page_wrote(arrival: Arrival, visitor: Visitor, record: Record, *, lease: int) -> list[Dialog]:
+    """A message is a sign of life of its page (P2): the visit lasts one lease (seconds) from now, whichever process holds it.
+
+    The visitor is locked; returns the dialogs to write.
+    """
+    visit = Visit.objects.filter(visitor=visitor, key=arrival.key, ended_at=None)
+    if visitor.is_present and visit.update(expires_at=record.now + timedelta(seconds=lease)):
+        return []
+    return begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None)
 
 
 class OutageBetween(Exception):
@@ -116,27 +138,89 @@ class OutageBetween(Exception):
 def visits_ended(departures: Iterable[Departure], *, process_id: UUID, found_at: float | None = None) -> None:
     """End visits this process holds; a visitor whose last visit that was has left (P3).
 
-    A visit that another process has taken over meanwhile is left alone: its page is heard of there. Raises OutageBetween
-    when the departures, found at the monotonic moment `found_at`, have waited so long for the database that it was away.
+    A visit that another process has taken over meanwhile is left alone: its page is heard of there. One that nobody holds
+    ends when its time is over, whoever held it before, and at once when its page said goodbye. One whose page has sent a
+    message since its process heard of it ends one lease after that. Raises OutageBetween when the departures, found at the
+    steady moment `found_at`, have waited so long for the database that it was away.
     """
     by_key = {(departure.visitor_id, departure.key): departure for departure in departures}
-    visitors = _lock_visitors({visitor_id for visitor_id, _ in by_key})
+    visitor_ids = {visitor_id for visitor_id, _ in by_key}
+    accounts = lock_accounts_of(visitor_ids)
+    visitors = lock_visitors(visitor_ids)
     now = database_now()
-    if found_at is not None and monotonic() - found_at > LONGEST_GAP.total_seconds():
-        raise OutageBetween
+    _refuse_late(found_at)
     alive = Visit.objects.filter(visitor__in=visitors, ended_at=None)
     ends: dict[int, tuple[int, datetime]] = {}
     staying: set[int] = set()
-    for visit_id, visitor_id, key, holder in alive.values_list("pk", "visitor_id", "key", "process_id"):
-        if holder == process_id and (departure := by_key.get((visitor_id, key))):
-            ends[visit_id] = (visitor_id, now - timedelta(seconds=max(0.0, departure.ago)))
+    let_go: list[int] = []
+    for visit_id, visitor_id, key, holder, expires_at in alive.values_list("pk", "visitor_id", "key", "process_id", "expires_at"):
+        departure = by_key.get((visitor_id, key))
+        if departure is None or holder not in {process_id, None}:
+            staying.add(visitor_id)
+            continue
+        at = now - timedelta(seconds=max(0.0, departure.ago))
+        if expires_at is not None and not departure.said_goodbye:
+            at = max(at, expires_at)
+        if at <= now:
+            ends[visit_id] = (visitor_id, at)
         else:
             staying.add(visitor_id)
-    _end(ends, staying, visitors, now)
+            let_go.append(visit_id)
+    Visit.objects.filter(pk__in=let_go).update(process=None)
+    _end(ends, staying, visitors, accounts, now, known_since=now)
 
 
-def _end(ends: Mapping[int, tuple[int, datetime]], staying: set[int], visitors: Mapping[int, Visitor], now: datetime) -> None:
-    """End visits {visit id: (visitor id, moment)} of locked visitors; `staying` have another visit alive."""
+def _refuse_late(found_at: float | None) -> None:
+    if found_at is not None and steady_now() - found_at > LONGEST_GAP.total_seconds():
+        raise OutageBetween
+
+
+@transaction.atomic
+def visits_silent(silences: Iterable[Departure], *, process_id: UUID, found_at: float | None = None) -> None:
+    """Give up visits of this process whose pages have been silent for nearly their lease: they end when it is over.
+
+    A page that went to and fro may be heard of by a process that held it before: that one claims it now (`unclaimed_visits`).
+    Raises OutageBetween, see `visits_ended`.
+    """
+    by_key = {(silence.visitor_id, silence.key): silence for silence in silences}
+    visitors = lock_visitors({visitor_id for visitor_id, _ in by_key})
+    now = database_now()
+    _refuse_late(found_at)
+    held = Visit.objects.filter(visitor__in=visitors, ended_at=None, process=process_id)
+    rows = [
+        (visit_id, None, max(ends_at, expires_at or ends_at))  # a message may have come since
+        for visit_id, visitor_id, key, expires_at in held.values_list("pk", "visitor_id", "key", "expires_at")
+        if (silence := by_key.get((visitor_id, key))) and (ends_at := now - timedelta(seconds=silence.ago))
+    ]
+    update_rows(Visit, ("process_id", "expires_at"), rows)
+
+
+def unclaimed_visits() -> list[tuple[int, str]]:
+    """(visitor id, key) of visits that end soon unless a live process hears their pages and tells them again.
+
+    Nobody holds them, or a process that has not renewed its lease for long.
+    """
+    overdue = list(LiveProcess.objects.filter(expires_at__lte=database_now() + CLAIM_WITHIN).values_list("pk", flat=True))
+    alive = Visit.objects.filter(ended_at=None)
+    found = list(alive.filter(process=None, expires_at__isnull=False).values_list("visitor_id", "key")[:MOST_UNCLAIMED])
+    if overdue:
+        found += alive.filter(process__in=overdue).values_list("visitor_id", "key")[:MOST_UNCLAIMED]
+    return found
+
+
+def _end(
+    ends: Mapping[int, tuple[int, datetime]],
+    staying: set[int],
+    visitors: Mapping[int, Visitor],
+    accounts: Mapping[int, Account],
+    now: datetime,
+    *,
+    known_since: datetime | None = None,
+) -> None:
+    """End visits {visit id: (visitor id, moment)} of locked visitors; `staying` have another visit alive.
+
+    Ends that nothing stored told of before `known_since` have led to nothing before it (Z2).
+    """
     left: dict[int, datetime] = {}
     for visitor_id, at in ends.values():
         if visitor_id not in staying:
@@ -148,28 +232,43 @@ def _end(ends: Mapping[int, tuple[int, datetime]], staying: set[int], visitors: 
         return
     update_rows(Visitor, ("is_present", "left_at"), [(visitor.pk, False, left[visitor.pk]) for visitor in gone])
     record = Record(now)
-    dialogs = _lock_open_dialogs(gone)
+    dialogs = lock_open_dialogs(gone)
+    timeouts = timeouts_by_account(accounts, ((visitor.account_id, left[visitor.pk]) for visitor in gone), now)
     changed = []
     for dialog in dialogs:
         facts = state.left(dialog.facts, left[dialog.visitor_id])
+        if dialog.always_online:
+            record.hint(dialog)  # whether the app is open is shown, too
         if facts == dialog.facts:
             continue
-        facts, steps = state.advance(facts, timeouts_of(dialog.account), now)
-        dialog.settle(facts, timeouts_of(dialog.account))
-        record.event(dialog, EventKind.VISITOR_LEFT, left[dialog.visitor_id])
-        record.steps(dialog, steps)
+        in_force = timeouts[dialog.account_id]
+        facts, steps = state.advance(facts, replace(in_force, since=known_since, before=None) if known_since else in_force, now)
+        dialog.settle(facts, in_force)
+        record.event(dialog, EventKind.VISITOR_LEFT, facts.away_since)
+        record.steps(dialog, steps, in_force)
         changed.append(dialog)
     record.write(changed, Dialog.SETTLED)
 
 
-def _lock_visitors(visitor_ids: set[int]) -> dict[int, Visitor]:
+def lock_accounts_of(visitor_ids: set[int]) -> dict[int, Account]:
+    """The accounts of these visitors under the shared lock, which comes before the visitors' own.
+
+    Whoever begins an absence holds it: a change of timeouts finds the absence, or the absence begins with the change.
+    """
+    account_ids = set(Visitor.objects.filter(pk__in=visitor_ids).values_list("account_id", flat=True))
+    return lock_accounts_shared(account_ids)
+
+
+def lock_visitors(visitor_ids: set[int]) -> dict[int, Visitor]:
+    """The visitors' rows under their locks, by id."""
     rows = Visitor.objects.filter(pk__in=visitor_ids).select_for_update(no_key=True).order_by("pk")
     return {visitor.pk: visitor for visitor in rows}
 
 
-def _lock_open_dialogs(visitors: Iterable[Visitor]) -> list[Dialog]:
+def lock_open_dialogs(visitors: Iterable[Visitor]) -> list[Dialog]:
+    """The open dialogs of locked visitors under their locks."""
     rows = Dialog.objects.filter(visitor__in=[visitor.pk for visitor in visitors], state__in=OPEN_STATES)
-    return list(rows.select_related("account").select_for_update(no_key=True, of=("self",)).order_by("pk"))
+    return list(rows.select_for_update(no_key=True).order_by("pk"))
 
 
 def _visit_leases(account_ids: set[int]) -> dict[int, int]:
@@ -177,40 +276,46 @@ def _visit_leases(account_ids: set[int]) -> dict[int, int]:
 
 
 @transaction.atomic
-def renew_process(process_id: UUID, known: datetime | None = None) -> tuple[datetime, bool]:
-    """A live process says that it lives: the one lease that stands for all visits it holds.
+def renew_process(
+    process_id: UUID, known: datetime | None = None, *, streams: int = 0, polls: int = 0
+) -> tuple[datetime, float | None]:
+    """A live process says that it lives: the one lease that stands for all visits it holds, and how many connections it holds.
 
-    `known` is the moment it wrote last. Returns the moment to know next time, and whether the row still was as written.
+    `known` is the moment it wrote last. Returns the moment to know next time, and None if the row still was as written.
     If not (an outage, a restored backup, a lease that ran out) what the rows say this process holds may be wrong: they
-    get one visit lease each, and the process is to tell again whom it holds.
+    get one visit lease each from the end of that outage, and the process is to tell again whom it holds. Then the second
+    value says how many seconds ago the outage ended: when somebody else saw to it, or now.
     """
     now = database_now()
-    row = {"renewed_at": now, "expires_at": now + PROCESS_LEASE}
+    row = {"renewed_at": now, "expires_at": now + PROCESS_LEASE, "streams": streams, "polls": polls}
     if known is not None and LiveProcess.objects.filter(pk=process_id, renewed_at=known).update(**row):
-        return now, True
+        return now, None
+    renewed_at = LiveProcess.objects.filter(pk=process_id).values_list("renewed_at", flat=True).first()
+    ended_at = renewed_at if known and renewed_at and known < renewed_at < now else now
     LiveProcess.objects.update_or_create(pk=process_id, defaults=row)
     held = Visit.objects.filter(process=process_id, ended_at=None)
     for lease in _leases_of(held):
-        held.filter(account__visit_lease=lease).update(process=None, expires_at=now + timedelta(seconds=lease))
-    return now, known is None
+        held.filter(account__visit_lease=lease).update(process=None, expires_at=ended_at + timedelta(seconds=lease))
+    return now, (now - ended_at).total_seconds() if known else None
 
 
 @transaction.atomic
-def end_outage() -> bool:
+def end_outage() -> datetime:
     """P9: if the sweep has not run for longer than a moment, nobody who was alive at its last run is lost for it.
 
-    The sweep calls it, and a live process that notices itself that it stood still or was cut off from the database.
+    The sweep calls it, and a live process that notices itself that it stood still or was cut off from the database. Returns
+    the moment by which leases may be judged: a database that hangs after it ages nobody.
     """
+    last = Pulse.objects.select_for_update(no_key=True).filter(name=Pulse.LEASES).first()
     now = database_now()
-    last, _created = Pulse.objects.select_for_update(no_key=True).get_or_create(name=Pulse.LEASES, defaults={"at": now})
-    is_outage = abs(now - last.at) > LONGEST_GAP
-    if is_outage:
+    if last is None:
+        Pulse.objects.get_or_create(name=Pulse.LEASES, defaults={"at": now})
+    elif abs(now - last.at) > LONGEST_GAP:
         _give_one_lease_more(alive_at=last.at, now=now)
     Pulse.objects.filter(name=Pulse.LEASES).update(at=now)
-    return is_outage
+    return now
 
 
-@transaction.atomic
 def end_lost_visits() -> int:
     """End what nobody holds any more; returns how many visits ended.
 
@@ -218,16 +323,13 @@ def end_lost_visits() -> int:
     heard, unless its page is heard of elsewhere first. After a silence of this sweep itself (P9) every lease that was
     alive at its last run gets one full time more.
     """
-    end_outage()
-    now = database_now()
-    _release_lost_processes(now)
-    return _end_unheld(now)
+    now = end_outage()
+    with transaction.atomic():
+        _release_lost_processes(now)
+        return _end_unheld(now)
 
 
 def _give_one_lease_more(*, alive_at: datetime, now: datetime) -> None:
-    # signs of life of workspaces were written as long as a live process renewed its lease: then A2 needs no help
-    if not LiveProcess.objects.filter(renewed_at__gt=alive_at + LONGEST_GAP, renewed_at__lte=now).exists():
-        forgive_silence(alive_at=alive_at, now=now)
     LiveProcess.objects.filter(expires_at__gt=alive_at).update(renewed_at=now, expires_at=now + PROCESS_LEASE)
     unheld = Visit.objects.filter(ended_at=None, process=None, expires_at__gt=alive_at)
     for lease in _leases_of(unheld):
@@ -242,8 +344,9 @@ def _release_lost_processes(now: datetime) -> None:
     for process in LiveProcess.objects.filter(expires_at__lte=now).select_for_update(skip_locked=True):
         held = Visit.objects.filter(process=process, ended_at=None)
         for lease in _leases_of(held):
-            expires_at = max(process.expires_at, process.renewed_at + timedelta(seconds=lease))
-            held.filter(account__visit_lease=lease).update(process=None, expires_at=expires_at)
+            lasts_until = Value(max(process.expires_at, process.renewed_at + timedelta(seconds=lease)), DateTimeField())
+            latest = Greatest(Coalesce("expires_at", lasts_until), lasts_until)  # a message may have come since
+            held.filter(account__visit_lease=lease).update(process=None, expires_at=latest)
         process.delete()
 
 
@@ -252,7 +355,8 @@ def _end_unheld(now: datetime) -> int:
     visitor_ids = set(due.order_by("expires_at").values_list("visitor_id", flat=True)[:BATCH])
     if not visitor_ids:
         return 0
-    visitors = _lock_visitors(visitor_ids)
+    accounts = lock_accounts_of(visitor_ids)
+    visitors = lock_visitors(visitor_ids)
     ends: dict[int, tuple[int, datetime]] = {}
     staying: set[int] = set()
     alive = Visit.objects.filter(visitor__in=visitors, ended_at=None)
@@ -261,5 +365,5 @@ def _end_unheld(now: datetime) -> int:
             ends[visit_id] = (visitor_id, expires_at)
         else:
             staying.add(visitor_id)
-    _end(ends, staying, visitors, now)
+    _end(ends, staying, visitors, accounts, now)
     return len(ends)

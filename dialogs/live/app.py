@@ -2,7 +2,7 @@
 
 Streams are WebSockets (see `streams`); a page that cannot have one polls. Bodies are JSON sent as text/plain, so that a
 widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body that is not understood, 401 for a ticket
-(fetch a new one and come again), 404, 405, 413, 421 for a foreign host.
+(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 503 while the database has to be asked and is away.
 """
 
 import asyncio
@@ -12,25 +12,27 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache, partial
-from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 from django.http.request import split_domain_port, validate_host
 
 from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
 from dialogs.live import streams, tickets
 from dialogs.live.hub import Hub
+from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Ended, Visits
-from dialogs.live.service import Board
+from dialogs.live.service import Board, NotKnown
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
 from operators.actions import operator_channel, workspace_channel, workspaces_seen
 from webim_offline import realtime
+from webim_offline.errors import COME_AGAIN
+from webim_offline.steady_clock import steady_now
 
 logger = logging.getLogger(__name__)
 LARGEST_BODY = 8 * 1024
@@ -39,11 +41,14 @@ WORKSPACE_POLL = 15.0
 TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
 TICK = 0.2
 RENEW_EVERY = 5.0
+CLAIM_EVERY = 1.0
 WORKSPACES_EVERY = 0.5  # seconds; signs of life of workspaces, all of them in one statement, soon enough for a short lease
+AGAIN_AFTER = 1.0  # seconds
 MOST_VISITS = 100  # pages of one visitor at once
 LONGEST_HOST = 300
 NO_STORE = [(b"cache-control", b"no-store")]
 CORS = [*NO_STORE, (b"access-control-allow-origin", b"*")]
+COME_AGAIN_HEADERS = [(b"retry-after", str(COME_AGAIN).encode()), (b"access-control-expose-headers", b"retry-after")]
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -69,14 +74,16 @@ class LiveApp:
         self.process_id = uuid.uuid4()
         self.hub = Hub()
         self.visits = Visits()
+        self.neighbours = Neighbours(self.visits)
         self.board = Board(self.hub)
         self.streams = Streams(self.visits.lease)
-        self.workspaces: dict[int, datetime] = {}  # operator id -> when the newest ticket heard of was issued
+        self.polls = 0
+        self.workspaces: dict[int, datetime] = {}  # operator id -> the newest session heard of (tickets.workspace_claims)
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
         self.unwritten: list[Ended] = []
         self.lease_known: datetime | None = None  # what this process wrote last into its row
-        self.renewed_at = monotonic()
+        self.renewed_at = steady_now()
         self.renewing = asyncio.Lock()
         self.is_cut_off = True  # from the database, until it answers
         self.routes: dict[str, tuple[Handler, Headers]] = {
@@ -95,12 +102,14 @@ class LiveApp:
         loops = (
             self._keep_presence,
             self._keep_lease,
+            self._keep_claiming,
             self._keep_board,
             self._keep_operators,
             self._keep_listening,
+            self.neighbours.keep_telling,
             self.streams.keep_pinging,
         )
-        self.tasks = [asyncio.create_task(loop(), name=loop.__name__) for loop in loops]
+        self.tasks = [asyncio.create_task(self._keep(loop), name=loop.__name__) for loop in loops]
 
     async def stop(self) -> None:
         """End the background work. Nobody is said goodbye to: their pages come back to another process (P9)."""
@@ -110,7 +119,18 @@ class LiveApp:
             for task in running:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=0.5)
+        await asyncio.get_running_loop().run_in_executor(self.database, connections.close_all)
         self.database.shutdown(wait=True)
+
+    @staticmethod
+    async def _keep(work: Callable[[], Awaitable[None]]) -> None:
+        """Background work never ends: without one part of it this process would be half alive, and look well."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                logger.exception("%s failed, beginning again", work.__name__)
+            await asyncio.sleep(AGAIN_AFTER)
 
     async def _in_database(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         def call() -> Any:
@@ -120,17 +140,22 @@ class LiveApp:
         return await asyncio.get_running_loop().run_in_executor(self.database, call)
 
     async def _keep_presence(self) -> None:
+        looked_at = steady_now()
         while True:
             await asyncio.sleep(TICK)
+            before, looked_at = looked_at, steady_now()
+            if looked_at - before > actions.LONGEST_GAP.total_seconds():
+                self.is_cut_off = True  # suspended, or the database hung: nothing failed
             try:
                 if self.is_cut_off:
                     await self._renew_lease()
                 await self._write_arrivals()
                 await self._write_departures()
+                await self._write_silences()
             except (DatabaseError, actions.OutageBetween) as error:
                 logger.warning("presence waits for the database: %s", error)
                 self.is_cut_off = True
-                await asyncio.sleep(1)
+                await asyncio.sleep(AGAIN_AFTER)
 
     async def _write_arrivals(self) -> None:
         arrivals = self.visits.take_arrivals()
@@ -142,8 +167,10 @@ class LiveApp:
             self.visits.put_back(arrivals)
 
     async def _write_departures(self) -> None:
-        found_at = monotonic()
-        ended, self.unwritten = self.unwritten + self.visits.take_departures(), []
+        found_at = steady_now()
+        # a page that said goodbye before an outage and is back after it never left
+        late = [(key, at, visit) for key, at, visit in self.unwritten if key not in self.visits.alive]
+        ended, self.unwritten = late + self.visits.take_departures(), []
         try:
             while ended:
                 batch = self.visits.departures(ended[: actions.BATCH])
@@ -152,15 +179,36 @@ class LiveApp:
         finally:
             self.unwritten = self.visits.keep(ended)
 
+    async def _write_silences(self) -> None:
+        found_at, silent = steady_now(), self.visits.take_silent()
+        try:
+            while silent:
+                batch = self.visits.departures(silent[: actions.BATCH])
+                await self._in_database(actions.visits_silent, batch, process_id=self.process_id, found_at=found_at)
+                silent = silent[actions.BATCH :]
+        finally:
+            self.visits.keep_silent(silent)
+
+    async def _keep_claiming(self) -> None:
+        while True:
+            await asyncio.sleep(CLAIM_EVERY)
+            try:
+                self.visits.claim(await self._in_database(actions.unclaimed_visits))
+            except DatabaseError as error:
+                logger.warning("visits given up by others could not be read: %s", error)
+
     async def _renew_lease(self) -> None:
         """Renew the one lease of this process; after a silence of its own, end the outage first (P9)."""
         async with self.renewing:
-            if self.is_cut_off or monotonic() - self.renewed_at > RENEW_EVERY + actions.LONGEST_GAP.total_seconds():
+            if self.is_cut_off or steady_now() - self.renewed_at > RENEW_EVERY + actions.LONGEST_GAP.total_seconds():
                 await self._in_database(actions.end_outage)
-            self.lease_known, as_written = await self._in_database(actions.renew_process, self.process_id, self.lease_known)
-            self.renewed_at, self.is_cut_off = monotonic(), False
-            if not as_written:
-                self.visits.all_again()
+            self.lease_known, ended_ago = await self._in_database(
+                actions.renew_process, self.process_id, self.lease_known, streams=len(self.streams), polls=self.polls
+            )
+            self.renewed_at, self.is_cut_off = steady_now(), False
+            if ended_ago is not None:
+                self.visits.all_again(ended_ago=ended_ago)
+                self.hub.doubt_everything()
 
     async def _keep_lease(self) -> None:
         while True:
@@ -172,17 +220,12 @@ class LiveApp:
             await asyncio.sleep(RENEW_EVERY)
 
     async def _keep_board(self) -> None:
-        read_at = monotonic()
         while True:
             try:
-                if self.is_cut_off or monotonic() - read_at > actions.LONGEST_GAP.total_seconds():
-                    await self._in_database(actions.end_outage)  # or operators would seem gone until they are heard (P9)
-                    await self._write_workspaces()
                 accounts = self.visits.of_account.keys() | self.board.asked
                 if accounts:
                     self.visits.leases = await self._in_database(self.board.read, accounts)
                     self.board.compare()
-                read_at = monotonic()
             except DatabaseError as error:
                 logger.warning("the service states could not be read: %s", error)
             await self.board.pause()
@@ -190,12 +233,11 @@ class LiveApp:
     async def _keep_operators(self) -> None:
         while True:
             await asyncio.sleep(WORKSPACES_EVERY)
-            if not self.workspaces:
-                continue
             try:
-                await self._write_workspaces()
+                await self._write_workspaces()  # nobody's too: that they could be written is what P9 asks
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
+                await asyncio.sleep(AGAIN_AFTER)
 
     async def _write_workspaces(self) -> None:
         heard, self.workspaces = self.workspaces, {}
@@ -214,7 +256,7 @@ class LiveApp:
             if operator_id not in heard:
                 continue
             since = valid_from.get(operator_id)
-            if since is None or datetime.fromtimestamp(stream.claims["t"], UTC) < since:
+            if since is None or _session(stream.claims) < since:
                 stream.close(streams.TICKET, "signed out or changed")
 
     async def _keep_listening(self) -> None:
@@ -227,6 +269,8 @@ class LiveApp:
             self.hub.doubt_everything()
 
     def _heard(self, channels: list[str]) -> None:
+        if not (channels := self.neighbours.heard(channels)):
+            return
         self.hub.heard(channels)
         if any(channel.startswith("service:") for channel in channels):
             self.board.hurry()
@@ -256,6 +300,9 @@ class LiveApp:
         except tickets.BadTicket as bad:
             await _respond(send, 401, {"error": f"ticket: {bad}"}, headers)
             return
+        except NotKnown:
+            await _respond(send, 503, {"error": "the database does not answer"}, [*headers, *COME_AGAIN_HEADERS])
+            return
         await _respond(send, 200 if answer is not None else 204, answer, headers)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -272,7 +319,7 @@ class LiveApp:
     async def _sign_of_visit(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """The sign of life of the page that sent `body`; its claims. Raises BadTicket, and Refusal for a site not listed."""
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
-        if claims["a"] not in self.board.sites:
+        if not self.board.knows(claims["a"]):
             await self.board.know(claims["a"])
         if not self._is_listed(claims, scope):
             raise Refusal(403, "this site is not listed")
@@ -293,7 +340,7 @@ class LiveApp:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         if _origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
             raise Refusal(403, "this site is not listed")
-        self.visits.goodbye((claims["v"], claims["k"]))
+        self.neighbours.goodbye((claims["v"], claims["k"]))
 
     async def _visit_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
         claims = await self._sign_of_visit(body, scope)
@@ -302,7 +349,6 @@ class LiveApp:
         board_channel = self.board.channel(account_id)
         tabs = max(1, self.visits.of_visitor[claims["v"]])
         hold = min(VISIT_POLL, self.visits.lease(account_id) * 0.6) * min(1.0, TABS_AT_FULL_HOLD / tabs)
-        await self.board.know(account_id)
 
         def news() -> bool:
             return bool(self.hub.changed([channel], body.get("since"))) or self.board.state(account_id, place) != body.get(
@@ -311,14 +357,14 @@ class LiveApp:
 
         await self._hold(news, [channel, board_channel], hold, receive)
         return {
-            "since": self.hub.position(),
+            "since": self.hub.position(body.get("since")),
             "service": self.board.state(account_id, place),
             "changed": bool(self.hub.changed([channel], body.get("since"))),
         }
 
     def _sign_of_workspace(self, claims: dict[str, Any]) -> None:
-        operator_id, issued_at = claims["o"], datetime.fromtimestamp(claims["t"], UTC)
-        self.workspaces[operator_id] = max(issued_at, self.workspaces.get(operator_id, issued_at))
+        operator_id, session = claims["o"], _session(claims)
+        self.workspaces[operator_id] = max(session, self.workspaces.get(operator_id, session))
 
     async def _workspace_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
@@ -330,9 +376,9 @@ class LiveApp:
         hold = min(WORKSPACE_POLL, max(1.0, claims["lease"] / 3))
         await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
         changed = self.hub.changed(channels, since)
-        if own in changed and str(since).startswith(self.hub.epoch):
+        if own in changed and self.hub.knows(since):
             raise Refusal(401, "ticket: signed out or changed")
-        return {"since": self.hub.position(), "panel": panel in changed, "dialog": dialog in changed}
+        return {"since": self.hub.position(since), "panel": panel in changed, "dialog": dialog in changed}
 
     # ----- streams -----
 
@@ -361,6 +407,8 @@ class LiveApp:
                 heard(stream, text)
         except tickets.BadTicket as bad:
             await send({"type": "websocket.close", "code": streams.TICKET, "reason": f"ticket: {bad}"})
+        except NotKnown:
+            await send({"type": "websocket.close", "code": streams.TRY_LATER, "reason": "the database does not answer"})
         except Refusal as refusal:
             await send({"type": "websocket.close", "code": streams.REFUSED, "reason": refusal.reason})
         except Closed as closed:
@@ -381,7 +429,6 @@ class LiveApp:
         if self.visits.of_visitor[claims["v"]] > MOST_VISITS:
             raise Closed(streams.REFUSED, "too many pages of one visitor")
         account_id, place = claims["a"], (claims["d"], claims["l"])
-        await self.board.know(account_id)
         channel = visitor_channel(claims["v"])
         stream = Stream(self.hub, send, claims, (channel, self.board.channel(account_id)), body.get("since"))
         shown = body.get("service")
@@ -395,16 +442,17 @@ class LiveApp:
             service = self.board.state(account_id, place)
             if not changed and service == shown:
                 return None
-            shown, stream.known = service, self.hub.position()
+            shown, stream.known = service, self.hub.position(stream.known)
             return {"since": stream.known, "service": service, "changed": changed}
 
         stream.compose = compose
         return stream, partial(self._pong, arrival)
 
-    def _pong(self, arrival: actions.Arrival, _: Stream, text: str) -> None:
+    def _pong(self, arrival: actions.Arrival, stream: Stream, text: str) -> None:
         if text != streams.PONG:
             raise Closed(streams.NOT_UNDERSTOOD, "only pong is understood here")
         self.visits.sign(arrival)
+        stream.keep_ticket_fresh()
 
     async def _workspace_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
@@ -422,7 +470,7 @@ class LiveApp:
         changed, claims = stream.changed(), stream.claims
         if not changed:
             return None
-        stream.known = self.hub.position()
+        stream.known = self.hub.position(stream.known)
         news: dict[str, Any] = {"since": stream.known, "panel": workspace_channel(claims["a"]) in changed}
         news["dialog"] = bool(claims.get("d")) and dialog_channel(claims["d"]) in changed
         return news
@@ -444,6 +492,7 @@ class LiveApp:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         gone = asyncio.ensure_future(_disconnected(receive))
+        self.polls += 1
         try:
             while not news() and not gone.done() and (left := until - loop.time()) > 0:
                 waiting = asyncio.ensure_future(self.hub.wait(channels, left))
@@ -451,6 +500,7 @@ class LiveApp:
                 if not waiting.done():
                     waiting.cancel()
         finally:
+            self.polls -= 1
             gone.cancel()
 
 
@@ -463,6 +513,10 @@ def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
         page_url=_text(page.get("url"), LONGEST_URL),
         page_title=_text(page.get("title"), LONGEST_TITLE),
     )
+
+
+def _session(claims: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(claims["s"])
 
 
 @lru_cache(maxsize=256)

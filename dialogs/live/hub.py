@@ -1,12 +1,18 @@
-"""Who wants to hear of which channel. A channel has a number that grows with every hint; clients send the last they know."""
+"""Who wants to hear of which channel. A channel has a number that grows with every hint; clients send the last they know.
+
+A client's polls may be answered by many live processes in turn: its position names the number of each of them.
+"""
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Collection
 from typing import Protocol
 
 MOST_REMEMBERED = 100_000  # channels; a client that asks about older ones is told to look again
+MOST_PROCESSES = 64  # of which one position holds a number
+NUMBER = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}")
 
 
 class Listener(Protocol):
@@ -27,21 +33,32 @@ class Hub:
         # a channel's only listener itself, or a dict of them: thousands of channels have one, a few have thousands
         self._listening: dict[str, Listener | dict[Listener, None]] = {}
 
-    def position(self) -> str:
-        """What a client sends back to say «I know everything up to here»."""
-        return f"{self.epoch}.{self.counter}"
+    def position(self, known: object = None) -> str:
+        """What a client sends back to say «I know everything up to here»; `known` is what it sent last.
+
+        Our own number comes first, then those of other processes that the client knew.
+        """
+        own = f"{self.epoch}.{self.counter}"
+        told = str(known).split(",")
+        if len(told) == 1 and told[0].startswith(self.epoch):
+            return own
+        others = (part for part in told[:MOST_PROCESSES] if not part.startswith(self.epoch) and NUMBER.fullmatch(part))
+        return ",".join([own, *others])
 
     def heard(self, channels: Collection[str]) -> None:
-        """A hint came: wake whoever waits on one of the channels."""
+        """A hint came: wake whoever waits on one of the channels. A listener is told once, however many of them are its own."""
         self.counter += 1
         for channel in channels:
             self._last[channel] = self.counter
             self._last.move_to_end(channel)
+        told: dict[Listener, None] = {}
+        for channel in channels:
             for waiter in self._waiting.pop(channel, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-            for listener in self._listeners(channel):
-                listener.news()
+            told |= dict.fromkeys(self._listeners(channel))
+        for listener in told:
+            listener.news()
         while len(self._last) > MOST_REMEMBERED:
             _, self.floor = self._last.popitem(last=False)
 
@@ -83,10 +100,21 @@ class Hub:
 
     def changed(self, channels: Collection[str], position: object) -> set[str]:
         """The channels with a hint after `position`; all of them when the position is not one of ours or too old."""
-        epoch, _, number = str(position).partition(".")
-        if epoch != self.epoch or not number.isdecimal() or int(number) < self.floor:
+        number = self._number(position)
+        if number is None or number < self.floor:
             return set(channels)
-        return {channel for channel in channels if self._last.get(channel, 0) > int(number)}
+        return {channel for channel in channels if self._last.get(channel, 0) > number}
+
+    def _number(self, position: object) -> int | None:
+        """How far the client knows what this process heard; None when it does not say."""
+        for part in str(position).split(","):
+            if part.startswith(self.epoch) and NUMBER.fullmatch(part):
+                return int(part[len(self.epoch) + 1 :])
+        return None
+
+    def knows(self, position: object) -> bool:
+        """Was the client answered by this process before?"""
+        return self._number(position) is not None
 
     async def wait(self, channels: Collection[str], seconds: float) -> None:
         """Return when a hint for one of the channels comes, or after `seconds`."""

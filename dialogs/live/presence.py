@@ -1,11 +1,11 @@
 """Signs of life in memory (P2). Only beginnings and ends of visits become rows, in batches."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from time import monotonic
 
-from dialogs.actions.presence import Arrival, Departure
+from dialogs.actions.presence import CLAIM_WITHIN, Arrival, Departure
+from webim_offline.steady_clock import steady_now
 
 GOODBYE = 2.0  # seconds, fixed (P2 a)
 IN_FLIGHT = 0.5  # seconds after a goodbye in which a sign may still arrive that was sent before it, on another connection
@@ -14,28 +14,31 @@ DEFAULT_LEASE = 30.0
 OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
 
 Key = tuple[int, str]
-Ended = tuple[Key, float, "Alive"]  # and its monotonic moment
+Ended = tuple[Key, float, "Alive"]  # and its steady moment
 
 
 @dataclass(slots=True)
 class Alive:
-    """One visit this process holds; moments are monotonic seconds."""
+    """One visit this process holds; moments are steady seconds."""
 
     account_id: int
     last_sign: float
     goodbye_at: float | None = None
+    is_given_up: bool = False  # silent for nearly its lease, and in the database nobody holds it any more
+    in_doubt: bool = False  # its row may say that it ended
 
 
 class Visits:
     """The visits one live process holds."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_now) -> None:
         self.clock = clock
         self.alive: dict[Key, Alive] = {}
         self.of_visitor: Counter[int] = Counter()
         self.of_account: Counter[int] = Counter()
         self.leaving: dict[Key, float] = {}
         self.arrivals: dict[Key, Arrival] = {}
+        self.silent: list[Ended] = []
         self.leases: dict[int, float] = {}
         self.last_look = clock()
 
@@ -60,12 +63,16 @@ class Visits:
             visit.goodbye_at = None
             self.leaving.pop(key, None)
         visit.last_sign = now
+        if visit.is_given_up or visit.in_doubt:
+            self._tell_again(key, visit)
         return True
 
     def goodbye(self, key: Key) -> None:
         """The page said that it goes (pagehide). One this process does not hold is left to its lease."""
         visit = self.alive.get(key)
         if visit is not None and visit.goodbye_at is None:
+            if visit.is_given_up:
+                self._tell_again(key, visit)
             visit.goodbye_at = self.leaving[key] = self.clock()
 
     def lease(self, account_id: int) -> float:
@@ -82,13 +89,37 @@ class Visits:
             if key in self.alive:
                 self.arrivals.setdefault(key, arrival)
 
-    def all_again(self) -> None:
-        """The rows may be wrong: every visit is to be written once more, its address left as it is."""
-        for (visitor_id, key), visit in self.alive.items():
-            self.arrivals.setdefault((visitor_id, key), Arrival(visitor_id, visit.account_id, key, page_url=None))
+    def all_again(self, *, ended_ago: float = 0.0) -> None:
+        """After an outage that ended so many seconds ago the rows may be wrong: every visit is to be written once more.
+
+        Each has at least one lease from the end of the outage, though our own clock may not have noticed one (P9).
+        """
+        ended_at = self.clock() - ended_ago
+        for key, visit in self.alive.items():
+            visit.last_sign = max(visit.last_sign, ended_at)
+            self._tell_again(key, visit)
+
+    def claim(self, keys: Iterable[Key]) -> None:
+        """Somebody gave these visits up: those whose pages are heard of here are to be written once more."""
+        now = self.clock()
+        for key in keys:
+            visit = self.alive.get(key)
+            if visit is not None and visit.goodbye_at is None and now < self._ends_at(visit) - self._notice(visit):
+                self._tell_again(key, visit)
+
+    def _tell_again(self, key: Key, visit: Alive) -> None:
+        visit.is_given_up = visit.in_doubt = False
+        # without an address: the stored one stays
+        self.arrivals.setdefault(key, Arrival(key[0], visit.account_id, key[1], page_url=None))
+
+    def _ends_at(self, visit: Alive) -> float:
+        return visit.last_sign + self.lease(visit.account_id)
+
+    def _notice(self, visit: Alive) -> float:
+        return min(CLAIM_WITHIN.total_seconds(), self.lease(visit.account_id) / 2)
 
     def take_departures(self) -> list[Ended]:
-        """Visits that have ended; they are forgotten here.
+        """Visits that have ended; they are forgotten here. Those that are about to are kept for `take_silent`.
 
         Not called while the database is away: then it gives everyone a full lease, as after any outage (P9).
         """
@@ -98,23 +129,47 @@ class Visits:
                 visit.last_sign = now
         ended = [(key, said + GOODBYE) for key, said in self.leaving.items() if said + GOODBYE + SETTLING <= now]
         if int(now) != int(self.last_look):
-            leases = self.leases
-            ended += [
-                (key, visit.last_sign + lease)
+            leases, notice = self.leases, CLAIM_WITHIN.total_seconds()
+            silent = [
+                (key, visit.last_sign + lease, visit)
                 for key, visit in self.alive.items()
-                if visit.goodbye_at is None and visit.last_sign + (lease := leases.get(visit.account_id, DEFAULT_LEASE)) <= now
+                if visit.goodbye_at is None
+                and visit.last_sign + max((lease := leases.get(visit.account_id, DEFAULT_LEASE)) - notice, lease / 2) <= now
             ]
+            ended += [(key, at) for key, at, _ in silent if at <= now]
+            self._give_up([found for found in silent if found[1] > now])
         self.last_look = now
         return [(key, at, self._forget(key)) for key, at in ended]
 
+    def _give_up(self, silent: list[Ended]) -> None:
+        for found in silent:
+            visit = found[2]
+            if not visit.is_given_up:
+                visit.is_given_up = True
+                self.silent.append(found)
+
+    def take_silent(self) -> list[Ended]:
+        """Visits that end soon unless they are heard of, each once a silence: another process may hold their pages now."""
+        taken, self.silent = self.silent, []
+        return taken
+
+    @staticmethod
+    def keep_silent(silent: list[Ended]) -> None:
+        """These could not be given up: they are found again."""
+        for _, _, visit in silent:
+            visit.is_given_up = False
+
     def keep(self, ended: list[Ended]) -> list[Ended]:
-        """An outage came between: who only fell silent is alive again (P9). Returns those who said goodbye."""
+        """An outage came between: who only fell silent is alive again (P9). Returns those who said goodbye.
+
+        Whether they were written is not known: a commit may have lost its answer. So a next sign tells of them again.
+        """
         gone = []
         for key, at, visit in ended:
             if visit.goodbye_at is not None:
                 gone.append((key, at, visit))
             elif key not in self.alive:
-                visit.last_sign = self.clock()
+                visit.last_sign, visit.in_doubt = self.clock(), True
                 self.alive[key] = visit
                 self.of_visitor[key[0]] += 1
                 self.of_account[visit.account_id] += 1
@@ -133,4 +188,4 @@ class Visits:
     def departures(self, ended: list[Ended]) -> list[Departure]:
         """As rows want them: how long ago, by the clock of this moment."""
         now = self.clock()
-        return [Departure(visitor_id, key, now - at) for (visitor_id, key), at, _ in ended]
+        return [Departure(visitor_id, key, now - at, visit.goodbye_at is not None) for (visitor_id, key), at, visit in ended]

@@ -9,8 +9,13 @@ from webim_offline.database_clock import database_now
 
 EVERY = 1.0  # seconds; also how fast an expired operator lease (A2) reaches the widgets
 NOT_SOONER = 0.1
+FIRST_READ = 2.0  # seconds to wait for the database to tell of an account nobody asked for yet
 
 Place = tuple[int | None, int]
+
+
+class NotKnown(Exception):
+    """The database has not told of this account, and does not answer: nobody can say which sites may come (X5)."""
 
 
 class Board:
@@ -36,8 +41,9 @@ class Board:
     def read(self, account_ids: set[int]) -> dict[int, float]:
         """Read all accounts' states and sites (runs in the database thread); returns their visit leases in seconds."""
         accounts = list(Account.objects.filter(pk__in=account_ids).only("visit_lease", "sites"))
-        self.sites = {account.pk: account.origins for account in accounts}
-        self._online = service_states(account_ids, database_now())
+        sites = {account.pk: account.origins for account in accounts}
+        online = service_states(account_ids, database_now())
+        self.sites, self._online = sites, online
         return {account.pk: float(account.visit_lease) for account in accounts}
 
     def compare(self) -> None:
@@ -70,12 +76,18 @@ class Board:
             pass
         self._hurry.clear()
 
+    def knows(self, account_id: int) -> bool:
+        return account_id in self._online
+
     async def know(self, account_id: int) -> None:
-        """Return once the account's state has been read at least once; at most two seconds."""
-        if account_id in self._online:
-            return
-        self.asked.add(account_id)
-        self.hurry()
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._readers.append(waiter)
-        await asyncio.wait({waiter}, timeout=2)
+        """Return once the account's state and sites have been read. Raises NotKnown when the database does not tell them."""
+        until = asyncio.get_running_loop().time() + FIRST_READ
+        while not self.knows(account_id):
+            self.asked.add(account_id)
+            self.hurry()
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._readers.append(waiter)
+            done, _ = await asyncio.wait({waiter}, timeout=until - asyncio.get_running_loop().time())
+            if not done:
+                self._readers.remove(waiter)
+                raise NotKnown

@@ -1,18 +1,24 @@
 """Streams: WebSockets that are told of news and asked for signs of life (P2, A2, X5).
 
-A frame from us is "ping" or a JSON object; the page answers every ping from its message handler, never from a timer:
-browsers slow timers in hidden tabs. One task a stream waits for frames; news are composed when they are sent, so a slow
-reader holds back one frame, not a queue of them.
+A frame from us is "ping" or a JSON object: news, or a fresh ticket to come back with. The page answers every ping from its
+message handler, never from a timer: browsers slow timers in hidden tabs. One task a stream waits for frames; news are
+composed when they are sent, so a slow reader holds back one frame, not a queue of them.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection
+import logging
+from collections.abc import Awaitable, Callable, Collection, Generator
+from types import coroutine
 from typing import Any
 
+from dialogs.live import tickets
 from dialogs.live.hub import Hub
 
+logger = logging.getLogger(__name__)
+to_json = json.JSONEncoder(separators=(",", ":")).encode
 PING, PONG = "ping", "pong"
+NEWS, TICKET_DUE = "news", "ticket"  # what a stream may be due besides a ping
 PING_EVERY = 10  # seconds (P2)
 SLOW_AFTER = 10.0  # seconds one frame may take to leave
 HELLO_WITHIN = 10.0
@@ -41,8 +47,8 @@ class Stream:
     """One open WebSocket: what it listens to and how its news are worded."""
 
     __slots__ = (
-        "_busy",
         "_due",
+        "_is_waiting",
         "_send",
         "_task",
         "_window",
@@ -63,8 +69,8 @@ class Stream:
         self.compose: Callable[[Stream], dict[str, Any] | None] = lambda _: None
         self.ended = False
         self.farewell: Closed | None = None
-        self._due: list[str] = []  # at most "ping" and "news"
-        self._busy = False
+        self._due: list[str] = []  # each of PING, NEWS and TICKET_DUE at most once
+        self._is_waiting = False
         self._task: asyncio.Task[Any] | None = asyncio.current_task()
         self.frames = 0
         self._window = 0.0
@@ -75,37 +81,62 @@ class Stream:
 
     def news(self) -> None:
         """A hint came for one of the channels."""
-        self._want("news")
+        self._want(NEWS)
 
     def ping(self) -> None:
         """Ask the page for a sign of life."""
         self._want(PING)
 
+    def keep_ticket_fresh(self) -> None:
+        """Give the page that is there a ticket to come back with (X5): after a restart not everyone has to ask Django."""
+        if tickets.is_to_be_renewed(self.claims):
+            self._want(TICKET_DUE)
+
     def _want(self, what: str) -> None:
         if what not in self._due:
             self._due.append(what)
-        if not self._busy:
-            self._busy = True
-            asyncio.get_running_loop().create_task(self._flush())
+        if not self._is_waiting:
+            self._flush()
 
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
+        """Send what is due. Nearly every frame leaves at once: only one that has to wait costs a task and a timer."""
         try:
             while self._due:
-                what, self._due = self._due[0], self._due[1:]
-                if what == PING:
-                    text = PING
-                elif (news := self.compose(self)) is not None:
-                    text = json.dumps(news, separators=(",", ":"))
-                else:
+                text = self._worded(self._due.pop(0))
+                if text is None:
                     continue
-                async with asyncio.timeout(SLOW_AFTER):
-                    await self._send({"type": "websocket.send", "text": text})
-        except TimeoutError:
-            self.end()
+                sending = self._send({"type": "websocket.send", "text": text}).__await__()
+                try:
+                    obstacle = next(sending)
+                except StopIteration:
+                    continue
+                self._is_waiting = True
+                asyncio.get_running_loop().create_task(self._flush_later(_rest_of(sending, obstacle)))
+                return
         except (OSError, RuntimeError):
             self.end()  # the connection went away between two frames
+        except Exception:
+            logger.exception("a stream's news could not be worded")
+            self.end()
+
+    async def _flush_later(self, sending: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(SLOW_AFTER):
+                await sending
+        except (TimeoutError, OSError, RuntimeError):
+            self.end()
+            return
         finally:
-            self._busy = False
+            self._is_waiting = False
+        self._flush()
+
+    def _worded(self, what: str) -> str | None:
+        if what == PING:
+            return PING
+        if what == TICKET_DUE:
+            return to_json({"ticket": tickets.renew(self.claims)})
+        news = self.compose(self)
+        return None if news is None else to_json(news)
 
     def close(self, code: int, reason: str) -> None:
         """Close the stream from outside, with a word."""
@@ -126,6 +157,16 @@ class Stream:
         self.frames += 1
         if self.frames > MOST_FRAMES:
             raise Closed(REFUSED, "too many frames")
+
+
+@coroutine
+def _rest_of(begun: Generator[Any, None, None], obstacle: object) -> Generator[Any, None, None]:
+    """What is left of an awaitable that has begun outside a task and has met its first wait."""
+    try:
+        yield obstacle
+        yield from begun
+    finally:
+        begun.close()
 
 
 class Streams:

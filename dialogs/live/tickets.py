@@ -10,8 +10,11 @@ from typing import Any
 
 from django.conf import settings
 
+from operators.models import Operator
+
 VISIT, WORKSPACE = "visit", "workspace"
 SECONDS_TO_BEGIN = 60
+RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to come back with after a restart
 PADDING = (b"", b"", b"==", b"=")
 
 
@@ -31,9 +34,36 @@ def _signature(body: bytes) -> bytes:
 
 def issue(purpose: str, claims: dict[str, Any]) -> str:
     """A ticket that carries `claims` (short keys, JSON values)."""
-    body = json.dumps({**claims, "p": purpose, "t": round(time.time(), 3)}, separators=(",", ":")).encode()
-    packed = base64.urlsafe_b64encode(body).rstrip(b"=")
+    return _signed({**claims, "p": purpose, "t": round(time.time(), 3)})
+
+
+def _signed(claims: dict[str, Any]) -> str:
+    packed = base64.urlsafe_b64encode(json.dumps(claims, separators=(",", ":")).encode()).rstrip(b"=")
     return (packed + b"." + _signature(packed)).decode()
+
+
+def is_to_be_renewed(claims: dict[str, Any]) -> bool:
+    """Is the ticket with these claims so old that its page should be given a fresh one?"""
+    return bool(time.time() - claims["t"] > RENEWED_AFTER)
+
+
+def renew(claims: dict[str, Any]) -> str:
+    """A ticket for the same page and purpose, issued now; `claims` become its own. Only for whom proved them and holds a stream."""
+    claims["t"] = round(time.time(), 3)
+    return _signed(claims)
+
+
+def workspace_claims(operator: Operator, dialog_id: int | None = None) -> dict[str, Any]:
+    """The claims of a workspace's ticket. `s` names the session: it is void when the person's `tickets_valid_from` moves on."""
+    if operator.account is None:
+        raise ValueError("support staff have no workspace")
+    return {
+        "o": operator.pk,
+        "a": operator.account_id,
+        "d": dialog_id,
+        "lease": operator.account.operator_lease,
+        "s": operator.tickets_valid_from.isoformat(),
+    }
 
 
 def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEGIN) -> dict[str, Any]:

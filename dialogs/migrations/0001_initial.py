@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('renewed_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
+                ('streams', models.PositiveIntegerField(default=0)),
+                ('polls', models.PositiveIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
@@ -51,10 +53,13 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(verbose_name='created')),
                 ('picked_up_at', models.DateTimeField(null=True, verbose_name='picked up')),
                 ('closed_at', models.DateTimeField(null=True, verbose_name='closed')),
+                ('from_app', models.BooleanField(default=False, verbose_name='started in a mobile app')),
+                ('always_online', models.BooleanField(default=False, verbose_name='online by a push token')),
                 ('is_offline', models.BooleanField(default=False, verbose_name='current state is offline')),
                 ('away_since', models.DateTimeField(null=True, verbose_name='visitor left at')),
                 ('left_notice_at', models.DateTimeField(null=True)),
                 ('went_offline_at', models.DateTimeField(null=True)),
+                ('away_not_before', models.DateTimeField(null=True)),
                 ('closes_at', models.DateTimeField(null=True)),
                 ('wake_at', models.DateTimeField(null=True)),
                 ('waiting_since', models.DateTimeField(null=True, verbose_name='oldest unanswered message')),
@@ -88,12 +93,30 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='first seen')),
                 ('is_present', models.BooleanField(default=False, editable=False, verbose_name='on the site')),
                 ('left_at', models.DateTimeField(editable=False, null=True, verbose_name='left at')),
+                ('has_token', models.BooleanField(default=False, editable=False)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='operators.account', verbose_name='account')),
             ],
             options={
                 'verbose_name': 'visitor',
                 'verbose_name_plural': 'visitors',
                 'ordering': ['-pk'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Device',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(editable=False, max_length=200)),
+                ('token', models.CharField(blank=True, editable=False, max_length=1000)),
+                ('platform', models.CharField(blank=True, choices=[('android', 'Android'), ('ios', 'iOS')], max_length=10, verbose_name='platform')),
+                ('updated_at', models.DateTimeField(verbose_name='last change')),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='operators.account', verbose_name='account')),
+                ('visitor', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='devices', to='dialogs.visitor', verbose_name='visitor')),
+            ],
+            options={
+                'verbose_name': 'device',
+                'verbose_name_plural': 'devices',
+                'constraints': [models.UniqueConstraint(fields=('account', 'key'), name='device_key_once'), models.UniqueConstraint(condition=models.Q(('token', ''), _negated=True), fields=('account', 'token'), name='push_token_once')],
             },
         ),
         migrations.CreateModel(
@@ -164,7 +187,7 @@ class Migration(migrations.Migration):
             name='DialogEvent',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('started', 'started'), ('visitor_wrote', 'the visitor wrote'), ('operator_wrote', 'the operator answered'), ('picked_up', 'picked up'), ('visitor_left', 'the visitor left the site'), ('visitor_came_back', 'the visitor came back'), ('left_notice', 'message: the visitor left'), ('went_offline', 'went offline'), ('returned', 'message: the visitor is back'), ('contacts_left', 'the visitor left contacts'), ('entered_workspace', 'brought into the workspace'), ('closed_by_visitor', 'closed by the visitor'), ('closed_by_operator', 'closed by the operator'), ('closed_by_time', 'closed by time')], max_length=20, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('started', 'started'), ('visitor_wrote', 'the visitor wrote'), ('operator_wrote', 'the operator answered'), ('picked_up', 'picked up'), ('visitor_left', 'the visitor left the site'), ('visitor_came_back', 'the visitor came back'), ('left_notice', 'message: the visitor left'), ('went_offline', 'went offline'), ('returned', 'message: the visitor is back'), ('token_set', 'online by a push token'), ('token_removed', 'no push token any more'), ('contacts_left', 'the visitor left contacts'), ('entered_workspace', 'brought into the workspace'), ('delivery', 'a letter'), ('closed_by_visitor', 'closed by the visitor'), ('closed_by_operator', 'closed by the operator'), ('closed_by_time', 'closed by time')], max_length=20, verbose_name='kind')),
                 ('at', models.DateTimeField(verbose_name='at')),
                 ('data', models.JSONField(blank=True, default=dict)),
                 ('revision', models.BigIntegerField()),
@@ -227,6 +250,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='dialog',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'chatting'), _negated=True), ('operator__isnull', False), _connector='OR'), name='chatting_has_an_operator'),
+        ),
+        migrations.AddConstraint(
+            model_name='dialog',
+            constraint=models.CheckConstraint(condition=models.Q(('always_online', False), models.Q(('away_since', None), ('from_app', True), ('is_offline', False)), _connector='OR'), name='always_online_is_online'),
         ),
         migrations.AddConstraint(
             model_name='dialog',

@@ -52,4 +52,12 @@ def presence_text(dialog: Dialog) -> str:
         return _("Visitor offline")
     if dialog.away_since is not None:
         return _("Visitor left the site")
+    if in_app_only(dialog):
+        return _("Visitor reachable in the app")
     return _("Visitor on the site")
+
+
+@register.filter
+def in_app_only(dialog: Dialog) -> bool:
+    """P7: online by the push token alone, nobody is there."""
+    return dialog.always_online and not dialog.visitor.is_present

@@ -39,6 +39,7 @@ from operators.availability import service_states
 from operators.models import Account, Department, Language
 from webim_offline.client_address import client_network
 from webim_offline.database_clock import database_now
+from webim_offline.errors import COME_AGAIN, DATABASE_AWAY
 
 MOST_MESSAGES = 200  # of one answer (X3); a client asks again for the rest
 
@@ -55,6 +56,16 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
 
 
+class Unavailable(APIException):
+    """The database is away; the client keeps what it has and comes again."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    wait = COME_AGAIN
+
+    def __init__(self) -> None:
+        super().__init__(_("This cannot be done right now. Try again in a moment."))
+
+
 def _sentences(detail: Any) -> str:
     """The first sentence of an error detail, however deep it lies."""
     while isinstance(detail, (list, Mapping)):
@@ -63,6 +74,8 @@ def _sentences(detail: Any) -> str:
 
 
 def _problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(error, DATABASE_AWAY):
+        error = Unavailable()
     response = exception_handler(error, context)
     if response is None or not isinstance(error, APIException):
         return response
@@ -173,7 +186,8 @@ class VisitorView(APIView, ABC):
         dialog = theirs.filter(state__in=OPEN_STATES).first() or theirs.first()
         if dialog is None:
             return None
-        if dialog.number != number:
+        is_behind = dialog.number == number and after > dialog.revision  # the client's page is older than a restored backup
+        if dialog.number != number or is_behind:
             after = 0
         messages = dialog.messages.filter(kind__in=[MessageKind.VISITOR, MessageKind.OPERATOR], revision__gt=after)
         messages = messages.select_related("author")
@@ -192,6 +206,7 @@ class VisitorView(APIView, ABC):
             "revision": shown[-1].revision if more and after else dialog.revision,
             "more": bool(more and after),
             "cut": bool(more and not after),
+            "anew": is_behind,
             "missing": self.missing(visitor),
             "messages": [
                 {
@@ -217,7 +232,7 @@ class SessionView(VisitorView):
     accepts = accepts.SessionSerializer
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        enforce(request, "visitor_session", client_network(request))
+        enforce("visitor_session", client_network(request))
         department, language = self.find_place(given)
         new_token = ""
         if given["token"]:
@@ -265,7 +280,7 @@ class TicketView(VisitorView):
     accepts = accepts.TicketSerializer
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        enforce(request, "visitor_session", client_network(request))
+        enforce("visitor_session", client_network(request))
         visitor = self.find_visitor(given["token"])
         return Response({"ticket": self.ticket(visitor, given["visit"], *self.find_place(given))})
 
@@ -287,11 +302,11 @@ class MessagesView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce(request, "visitor_write", str(visitor.pk))
+        enforce("visitor_write", str(visitor.pk))
         department, language = self.find_place(given)
         if self.may_start(visitor, department, language):
-            enforce(request, "dialog_start_visitor", str(visitor.pk))
-            enforce(request, "dialog_start_address", client_network(request))
+            enforce("dialog_start_visitor", str(visitor.pk))
+            enforce("dialog_start_address", client_network(request))
         submission = Submission(
             text=given["text"],
             key=given["key"],
@@ -330,7 +345,7 @@ class ContactsView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce(request, "visitor_write", str(visitor.pk))
+        enforce("visitor_write", str(visitor.pk))
         leave_contacts(visitor.pk, given["contacts"])
         visitor.refresh_from_db(fields=["name", "email", "phone", "own_fields"])
         return Response({"conversation": self.conversation(visitor, number=given["number"], after=given["after"])})
@@ -343,7 +358,7 @@ class EndView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce(request, "visitor_write", str(visitor.pk))
+        enforce("visitor_write", str(visitor.pk))
         try:
             close_by_visitor(visitor.pk, given["number"])
         except Dialog.DoesNotExist:

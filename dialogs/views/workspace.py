@@ -20,9 +20,9 @@ from django.views.decorators.http import require_GET, require_POST
 from dialogs import queues
 from dialogs.actions import assignment, conversation
 from dialogs.actions.errors import Refused
-from dialogs.evidence import start_sentence
 from dialogs.live import tickets
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, Dialog, Message
+from dialogs.timeline import timeline
 from operators import actions as people
 from operators.models import Operator, Status
 from webim_offline.database_clock import database_now
@@ -165,7 +165,7 @@ def _dialog_context(operator: Operator, dialog: Dialog | None) -> dict[str, Any]
         "mode": _mode(operator, dialog),
         "may_close": dialog.is_open
         and (dialog.operator_id == operator.pk or (operator.is_supervisor and bool(dialog.operator_id))),
-        "why": start_sentence(dialog),
+        "timeline": timeline(dialog, operator),
         "deliveries": list(dialog.deliveries.order_by("pk")[:20]),
         "longest_text": LONGEST_TEXT,
         "ticket": _ticket(operator, dialog),
@@ -196,13 +196,7 @@ def _with_heads(messages: list[Message]) -> list[tuple[Message, bool]]:
 
 
 def _ticket(operator: Operator, dialog: Dialog | None) -> str:
-    claims = {
-        "o": operator.pk,
-        "a": operator.account_id,
-        "d": dialog.pk if dialog else None,
-        "lease": operator.account.operator_lease,
-    }
-    return tickets.issue(tickets.WORKSPACE, claims)
+    return tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(operator, dialog.pk if dialog else None))
 
 
 # ----- pages and fragments -----
@@ -229,8 +223,7 @@ def workspace(request: HttpRequest, number: int | None = None) -> HttpResponse:
 @operators_page
 def panel(request: HttpRequest) -> HttpResponse:
     """The left panel alone, for a live update."""
-    open_number = request.GET.get("open", "")
-    current = int(open_number) if open_number.isdecimal() and len(open_number) < 19 else None
+    current = _number(request.GET.get("open", ""))
     return _fragment(render(request, "dialogs/_panel.html", _list_context(request.user, current)))
 
 
@@ -239,6 +232,20 @@ def panel(request: HttpRequest) -> HttpResponse:
 def dialog_fragment(request: HttpRequest, number: int) -> HttpResponse:
     """The open dialog and its visitor alone, for a live update."""
     return _dialog_answer(request, _visible_dialog(request.user, number))
+
+
+@require_GET
+@operators_page
+def history(request: HttpRequest, number: int) -> HttpResponse:
+    """How a dialog came where it is, from its beginning on or before a revision: pages of what the dialog's own leaves out."""
+    dialog = _visible_dialog(request.user, number)
+    before = _number(request.GET.get("before", ""))
+    told = timeline(dialog, request.user, before=before)
+    return render(request, "dialogs/history.html", {"dialog": dialog, "timeline": told, "is_older": before is not None})
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _dialog_answer(request: HttpRequest, dialog: Dialog) -> HttpResponse:
@@ -254,8 +261,8 @@ def _fragment(response: HttpResponse) -> HttpResponse:
 @operators_page
 def ticket(request: HttpRequest) -> HttpResponse:
     """A fresh ticket for the live app (X5): this request's login, account and right to the dialog are checked again."""
-    open_number = request.GET.get("open", "")
-    dialog = _visible_dialog(request.user, int(open_number)) if open_number.isdecimal() and len(open_number) < 19 else None
+    current = _number(request.GET.get("open", ""))
+    dialog = _visible_dialog(request.user, current) if current is not None else None
     return JsonResponse({"ticket": _ticket(request.user, dialog)})
 
 
@@ -365,6 +372,7 @@ urlpatterns = [
     path("workspace/status/", status, name="workspace-status"),
     path("workspace/<int:number>/", workspace, name="dialog"),
     path("workspace/<int:number>/fragment/", dialog_fragment, name="dialog-fragment"),
+    path("workspace/<int:number>/history/", history, name="dialog-history"),
     path("workspace/<int:number>/take/", take, name="dialog-take"),
     path("workspace/<int:number>/answer/", answer, name="dialog-answer"),
     path("workspace/<int:number>/close/", close, name="dialog-close"),

@@ -16,15 +16,15 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from dialogs.actions.conversation import bring_into_workspace, lock_dialog, record_deliveries
+from dialogs.actions.conversation import bring_into_workspace, lock_dialog
 from dialogs.actions.deadlines import beat
 from dialogs.actions.errors import DialogClosed
-from dialogs.models import Delivery, DeliveryStatus, Pulse
+from dialogs.actions.ledger import record_deliveries
+from dialogs.models import Delivery, DeliveryStatus, Dialog, Pulse
 from notifications.actions.writing import TRY_FOR
-from notifications.compose import as_bytes, envelope_sender, letter_language, mail_domain, on_the_wire, undelivered_sentence
+from notifications.compose import as_bytes, envelope_sender, mail_domain, on_the_wire
 from notifications.models import UNDELIVERED, DeliveryAttempt, EmailStatus, Outcome, OutgoingEmail
 from notifications.smtp import LONGEST_LETTER, MailConnection, Reply, Unreachable, Verdict
-from operators.models import Language
 from webim_offline.database_clock import database_now
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ LEDGER = {
     EmailStatus.KEPT: DeliveryStatus.NO_SERVER,
 }
 CAN_TRY_AGAIN = (EmailStatus.WAITING, *UNDELIVERED)
+LONGEST_REASON = 200  # of a mail server's words, in the sentence that says why a dialog came into the workspace
 WORKER_LOST = "the worker ended while it sent this letter"
 
 
@@ -159,10 +160,14 @@ def _surely(letter: OutgoingEmail, record: Callable[..., None], *arguments: obje
     record(*arguments)
 
 
-@transaction.atomic
 def claim_letters() -> Claim:
     """Take at most BATCH due letters; no other run gets them before their lease ends."""
     _end_lost_claims(database_now())
+    return _claim()
+
+
+@transaction.atomic
+def _claim() -> Claim:
     now = database_now()
     rows = list(
         OutgoingEmail.objects.select_related("account")
@@ -178,8 +183,9 @@ def claim_letters() -> Claim:
     return claim
 
 
+@transaction.atomic
 def _end_lost_claims(now: datetime) -> None:
-    """Take back the claims of a run that died.
+    """Take back the claims of a run that died. A transaction of its own: it locks dialogs, as what follows it may.
 
     A batch is sent in the order of its keys and each outcome is recorded at once, so the first letter left over is the
     only one the server may have accepted: it counts as a lost answer. The others were never begun.
@@ -191,6 +197,9 @@ def _end_lost_claims(now: datetime) -> None:
     )
     if not left:
         return
+    # all of them in one order, before their ledgers are written in two turns
+    dialogs = Dialog.objects.filter(pk__in=[letter.dialog_id for letter in left]).order_by("pk")
+    list(dialogs.select_for_update(no_key=True).values_list("pk"))
     sent = [(letter, letter.sent_at, "") for letter in left if letter.status == EmailStatus.SENT]
     write_ledger(Claim([], now, sent))
     unsent = [letter for letter in left if letter.status == EmailStatus.SENDING]
@@ -296,15 +305,18 @@ def _fall_back(letter: OutgoingEmail, status: str, detail: str) -> None:
     siblings = OutgoingEmail.objects.filter(dialog=dialog, created_at=letter.created_at)
     if siblings.exclude(status__in=UNDELIVERED).exists():
         return
-    first = Language.objects.filter(account=dialog.account_id, archived_at=None).values_list("code", flat=True).first()
     with suppress(DialogClosed):  # a closed one stays findable; it enters no section
-        bring_into_workspace(dialog.pk, actor=None, why=undelivered_sentence(status, letter_language(first or ""), detail))
+        bring_into_workspace(dialog.pk, actor=None, undelivered=LEDGER[EmailStatus(status)], detail=detail[:LONGEST_REASON])
 
 
-@transaction.atomic
 def keep_letters() -> int:
     """Without a mail server letters stay here, readable, and say so; returns how many were looked at."""
     _end_lost_claims(database_now())
+    return _keep()
+
+
+@transaction.atomic
+def _keep() -> int:
     now = database_now()
     letters = list(
         OutgoingEmail.objects.select_related("dialog")

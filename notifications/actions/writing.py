@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 
-from dialogs.actions.conversation import bring_into_workspace, record_deliveries
+from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import DialogClosed
+from dialogs.actions.ledger import record_deliveries
 from dialogs.models import Delivery, DeliveryStatus, Dialog, DialogEvent, EventKind, Message, MessageKind, StartState
 from notifications.compose import (
     MOST_MESSAGES,
@@ -22,7 +23,6 @@ from notifications.compose import (
     contacts_of,
     letter_language,
     mail_domain,
-    undelivered_sentence,
 )
 from notifications.models import LetterKind, OutgoingEmail
 from operators.models import Language
@@ -152,7 +152,7 @@ def _write_of(
         return
     recipients = recipients_of(dialog)
     if not recipients:
-        _note_no_address(dialog, events, language, batch)
+        _note_no_address(dialog, events, batch)
         return
     rendered: dict[tuple[object, ...], Letter] = {}
     for recipient in recipients:
@@ -249,7 +249,7 @@ def _dedupe_key(dialog: Dialog, kind: str, revision: int, recipient: str) -> str
     return f"{dialog.pk}:{kind}{point}:{hashlib.sha256(recipient.encode()).hexdigest()[:16]}"
 
 
-def _note_no_address(dialog: Dialog, events: Sequence[DialogEvent], language: str, batch: Batch) -> None:
+def _note_no_address(dialog: Dialog, events: Sequence[DialogEvent], batch: Batch) -> None:
     """M1: with no address a left message only arrives in the workspace, and its ledger says so."""
     if any(event.kind == EventKind.STARTED for event in events):
         line = Delivery(
@@ -259,6 +259,6 @@ def _note_no_address(dialog: Dialog, events: Sequence[DialogEvent], language: st
     if not dialog.in_workspace:
         # the settings forbid it, but the last address may have gone between the message and now: nothing is lost (M7)
         try:
-            bring_into_workspace(dialog.pk, actor=None, why=undelivered_sentence("no_address", language))
+            bring_into_workspace(dialog.pk, actor=None, undelivered=DeliveryStatus.NO_ADDRESS)
         except DialogClosed:
             logger.warning("dialog %s was closed before anybody could be told of it: no address is set", dialog.pk)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from dialogs.models import Visit
 from tests import people
 from tests.benchmarks import bare
-from tests.benchmarks.servers import LIVE, post_for, posting, serving, visit_tickets
+from tests.benchmarks.servers import LIVE, open_pages, post_for, posting, serving
 
 VISITS = 1000
 ROUNDS = 5
@@ -20,7 +20,7 @@ def rates() -> tuple[list[float], list[float]]:
     """(live, bare): beats a second of each round, in turns."""
     account = people.make_account()
     page = {"url": "https://shop.example/tea?page=2", "title": "Tea"}
-    beats = [json.dumps({"ticket": ticket, "page": page}) for ticket in visit_tickets(account, VISITS)]
+    beats = [json.dumps({"ticket": opened.ticket(), "page": page}) for opened in open_pages(account, VISITS)]
     tokens = []
     for number in range(VISITS):
         packed = base64.urlsafe_b64encode(json.dumps({"v": number, "k": f"page-of-visitor-{number}", "p": "visit"}).encode())

@@ -1,20 +1,25 @@
 """Servers and visitors' tickets for the benchmarks of the live process."""
 
 import contextlib
+import hashlib
 import json
+import os
 import resource
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from dialogs.live import tickets
+from dialogs.models import Visitor
 from operators.models import Account
-from tests import people
 from tests.services import free_port
 from webim_offline.supervisor import LIVE_OPTIONS
 
@@ -33,15 +38,32 @@ def allow_many_files(wanted: int) -> None:
 def serving(app: str, port: int = 0) -> Iterator[tuple[psutil.Popen, int]]:
     """A uvicorn process with the options production uses; the process and its port."""
     port = port or free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS]
-    process = psutil.Popen(command, cwd=ROOT)
+    with _running([sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS], port) as process:
+        yield process, port
+
+
+@contextlib.contextmanager
+def serving_pages() -> Iterator[int]:
+    """Django under granian, as production runs it (docs/deploy.md), behind a proxy on this machine; its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "webim_offline.wsgi:application", "--port", str(port)]
+    # each blocking thread holds a connection to the database; without a bound a storm takes them all
+    with _running(
+        [*command, "--blocking-threads", "8", "--log-level", "warning"], port, env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}
+    ):
+        yield port
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, **options: Any) -> Iterator[psutil.Popen]:
+    process = psutil.Popen(command, cwd=ROOT, **options)
     try:
         until = time.monotonic() + 30
         while not _answers(port):
-            assert process.poll() is None, f"{app} did not start"
-            assert time.monotonic() < until, f"{app} did not start in time"
+            assert process.poll() is None, f"{command} did not start"
+            assert time.monotonic() < until, f"{command} did not start in time"
             time.sleep(0.1)
-        yield process, port
+        yield process
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -60,13 +82,32 @@ def _answers(port: int) -> bool:
         return False
 
 
-def visit_tickets(account: Account, count: int) -> list[str]:
-    """A fresh visitor and a fresh ticket each."""
-    language = account.languages.first()
-    claims = {"a": account.pk, "d": None, "l": language.pk}
+@dataclass(frozen=True)
+class Page:
+    """An open page of a fresh visitor, who has the token."""
+
+    visitor_id: int
+    token: str
+    claims: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.claims["k"]
+
+    def ticket(self) -> str:
+        return tickets.issue(tickets.VISIT, self.claims)
+
+
+def open_pages(account: Account, count: int) -> list[Page]:
+    """So many pages, each of another visitor."""
+    place = {"a": account.pk, "d": None, "l": account.languages.first().pk}
+    tokens = [secrets.token_urlsafe(24) for _ in range(count)]
+    visitors = Visitor.objects.bulk_create(
+        Visitor(account=account, token_digest=hashlib.sha256(token.encode()).hexdigest()) for token in tokens
+    )
     return [
-        tickets.issue(tickets.VISIT, claims | {"v": visitor.pk, "k": f"page-of-visitor-{visitor.pk}"})
-        for visitor in people.make_visitors(account, count)
+        Page(visitor.pk, token, place | {"v": visitor.pk, "k": f"page-of-visitor-{visitor.pk}"})
+        for visitor, token in zip(visitors, tokens, strict=True)
     ]
 
 
@@ -95,8 +136,8 @@ def post_for(client: subprocess.Popen, seconds: float) -> float:
 class Crowd:
     """Many WebSocket clients in a process of their own; see `sockets`."""
 
-    def __init__(self, port: int, path: str) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.sockets", str(port), path]
+    def __init__(self, path: str) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.sockets", path]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def begin(self, *words: object) -> None:

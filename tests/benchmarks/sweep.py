@@ -1,66 +1,83 @@
-"""The sweep over 10,000 due of 100,000 dialogs, against the statements it sends, sent again with recorded parameters."""
+"""The sweep over 10,000 due dialogs among many: against the statements it sends, sent again with recorded parameters; against
+one hand-written statement that does the same writes; and with nothing due.
+"""
 
 import statistics
 import time
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
 
+from dialogs import tasks
 from dialogs.actions import deadlines
 from dialogs.models import Dialog, DialogEvent, Message
-from tests import people
+from tests.benchmarks.filling import fill, make_places
 
-DIALOGS = 100_000
 DUE = 10_000
 ACCOUNTS = 20
 ROUNDS = 7
+IDLE_ROUNDS = 300
+MILLION = 1_000_000
 
 Batches = list[list[tuple[str, Any]]]
 
+# one in %(every)s is due, half of them for the message of P4 and half for P5
+ABSENCE = """
+    SELECT n / %(every)s %% 2 = 0 AS noticed,
+           now() + CASE WHEN n %% %(every)s > 0 THEN interval '1 hour'
+                        WHEN n / %(every)s %% 2 = 0 THEN interval '-1201 s' ELSE interval '-121 s' END AS away
+"""
+ONE_STATEMENT = """
+WITH due AS MATERIALIZED (
+    SELECT d.id, d.account_id, d.revision, d.away_since, d.left_notice_at, d.went_offline_at, d.closes_at, d.is_offline
+    FROM dialogs_dialog d WHERE d.wake_at <= %(now)s ORDER BY d.wake_at FOR NO KEY UPDATE SKIP LOCKED
+), alarms AS (
+    SELECT due.*,
+           CASE WHEN a.left_notice_after > 0 AND due.left_notice_at IS NULL THEN
+               greatest(due.away_since + make_interval(secs => a.left_notice_after), a.timeouts_changed_at) END AS notice,
+           CASE WHEN a.offline_after > 0 AND due.went_offline_at IS NULL THEN
+               greatest(due.away_since + make_interval(secs => a.offline_after), a.timeouts_changed_at) END AS offline
+    FROM due JOIN operators_account a ON a.id = due.account_id
+), steps AS MATERIALIZED (
+    SELECT *, (notice <= %(now)s) IS TRUE AS notices, (offline <= %(now)s) IS TRUE AS goes FROM alarms
+), changed AS (
+    UPDATE dialogs_dialog d
+    SET left_notice_at = CASE WHEN s.notices THEN s.notice ELSE s.left_notice_at END,
+        went_offline_at = CASE WHEN s.goes THEN s.offline ELSE s.went_offline_at END,
+        is_offline = s.is_offline OR s.goes,
+        revision = s.revision + 2 * s.notices::int + 2 * s.goes::int,
+        wake_at = least(CASE WHEN NOT s.notices THEN s.notice END, CASE WHEN NOT s.goes THEN s.offline END, s.closes_at)
+    FROM steps s WHERE d.id = s.id
+), taken AS (
+    SELECT id, account_id, 'left_notice' AS kind, 'left' AS code, notice AS at, revision FROM steps WHERE notices
+    UNION ALL
+    SELECT id, account_id, 'went_offline', 'went_offline', offline, revision + 2 * notices::int FROM steps WHERE goes
+), told AS (
+    INSERT INTO dialogs_dialogevent (account_id, dialog_id, kind, at, data, revision, handled_at)
+    SELECT account_id, id, kind, at, '{}', revision + 1, %(now)s FROM taken
+)
+INSERT INTO dialogs_message (dialog_id, kind, text, code, params, at, revision, client_key)
+SELECT id, 'system', '', code, '{}', at, revision + 2, '' FROM taken
+"""
+WRITTEN = """
+    SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
+        SELECT concat_ws(',', id, left_notice_at, went_offline_at, is_offline, revision, wake_at) AS line
+        FROM dialogs_dialog WHERE id IN (SELECT id FROM dialogs_before)
+        UNION ALL SELECT concat_ws(',', dialog_id, kind, at, revision) FROM dialogs_dialogevent
+        UNION ALL SELECT concat_ws(',', dialog_id, kind, code, at, revision) FROM dialogs_message
+    ) written
+"""
 
-def fill() -> None:
-    """100,000 open dialogs of absent visitors; every tenth is due, half for the message of P4 and half for P5."""
-    languages, departments = [], []
-    for _ in range(ACCOUNTS):
-        account = people.make_account()
-        languages.append(account.languages.first())
-        departments.append(account.departments.first())
+
+@lru_cache(maxsize=1)
+def filled(dialogs: int) -> None:
+    """So many open dialogs of absent visitors, all of them waiting for a deadline; 10,000 are due."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO dialogs_visitor (account_id, token_digest, name, email, phone, own_fields, is_present, left_at)
-            SELECT (%s::bigint[])[i %% %s + 1], md5(i::text), 'Visitor ' || i, '', '', '{}', false, now()
-            FROM generate_series(1, %s) AS i
-            """,
-            [[language.account_id for language in languages], ACCOUNTS, DIALOGS],
-        )
-        cursor.execute(
-            """
-            INSERT INTO dialogs_dialog
-                (account_id, number, visitor_id, department_id, language_id, start_state, evidence, email_only, in_workspace,
-                 state, created_at, is_offline, away_since, left_notice_at, wake_at, waiting_since, last_message_at, last_text,
-                 last_is_visitors, page_url, page_title, revision)
-            SELECT v.account_id, v.id, v.id, (%(departments)s::bigint[])[v.id %% %(accounts)s + 1],
-                   (%(languages)s::bigint[])[v.id %% %(accounts)s + 1], 'online',
-                   '{"at": "2026-01-01T00:00:00+00:00", "candidates": []}', false, true, 'queue', now() - interval '1 hour', false,
-                   t.away, CASE WHEN t.noticed THEN t.away + interval '120 s' END, t.wake, now() - interval '1 hour',
-                   now() - interval '1 hour', 'Where is my order?', true, 'https://shop.example/', 'Shop', 3
-            FROM dialogs_visitor v
-            CROSS JOIN LATERAL (
-                SELECT v.id %% 20 < 10 AS noticed,
-                       CASE WHEN v.id %% 10 = 0 THEN now() - make_interval(secs => CASE WHEN v.id %% 20 < 10 THEN 1201 ELSE 121 END)
-                            ELSE now() + interval '1 hour' END AS away,
-                       CASE WHEN v.id %% 10 = 0 THEN now() - interval '1 s' ELSE now() + interval '1 hour 2 minutes' END AS wake
-            ) t
-            """,
-            {
-                "departments": [department.pk for department in departments],
-                "languages": [language.pk for language in languages],
-                "accounts": ACCOUNTS,
-            },
-        )
-        # a setting older than every absence, as in life
-        cursor.execute("UPDATE operators_account SET timeouts_changed_at = now() - interval '1 day'")
+        cursor.execute("DROP TABLE IF EXISTS dialogs_before")
+        cursor.execute("TRUNCATE dialogs_visitor, dialogs_dialog CASCADE")
+        fill(make_places(ACCOUNTS), dialogs, ABSENCE, every=dialogs // DUE)
         cursor.execute("CREATE TABLE dialogs_before AS SELECT * FROM dialogs_dialog WHERE wake_at <= now()")
         cursor.execute("SELECT count(*) FROM dialogs_before")
         assert cursor.fetchone()[0] == DUE
@@ -110,29 +127,75 @@ def replay(batches: Batches) -> None:
                     cursor.fetchall()
 
 
-def timed(work: Any, *arguments: Any) -> float:
+def one_statement() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        cursor.execute(ONE_STATEMENT, {"now": cursor.fetchone()[0]})
+
+
+def written() -> str:
+    """A digest of everything a sweep writes."""
+    with connection.cursor() as cursor:
+        cursor.execute(WRITTEN)
+        return cursor.fetchone()[0]
+
+
+def timed(work: Callable[..., object], *arguments: Any) -> float:
     restore()
     began = time.perf_counter()
     work(*arguments)
-    return time.perf_counter() - began
+    return (time.perf_counter() - began) * 1000
+
+
+@lru_cache(maxsize=1)
+def compared(dialogs: int) -> tuple[float, float, float, int]:
+    """Milliseconds of the sweep, of its statements sent again and of one statement, in turns; and the sweep's batches."""
+    filled(dialogs)
+    restore()
+    assert sweep() == DUE
+    counts = DialogEvent.objects.count(), Message.objects.count(), Dialog.objects.filter(is_offline=True).count()
+    assert counts == (DUE, DUE, DUE // 2)
+    expected = written()
+    restore()
+    batches = record()
+    for work in (lambda: replay(batches), one_statement):
+        restore()
+        work()
+        assert written() == expected, "what is compared must write the same"
+    rounds = [(timed(sweep), timed(replay, batches), timed(one_statement)) for _ in range(ROUNDS)]
+    ours, raw, single = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return ours, raw, single, len(batches)
+
+
+def against_raw(dialogs: int, limit: float) -> tuple[float, str, str, float]:
+    ours, raw, _, batches = compared(dialogs)
+    return ours / raw, "ratio", f"sweep {ours:.0f} ms, its {batches} batches again {raw:.0f} ms; medians of {ROUNDS} rounds", limit
 
 
 def measure() -> tuple[float, str, str, float]:
-    fill()
+    return against_raw(100_000, 3)
+
+
+def measure_million() -> tuple[float, str, str, float]:
+    return against_raw(MILLION, 2)
+
+
+def measure_one_statement() -> tuple[float, str, str, float]:
+    ours, _, single, _ = compared(MILLION)
+    return ours / single, "ratio", f"sweep {ours:.0f} ms, one statement {single:.0f} ms; medians of {ROUNDS} rounds, in turns", 6
+
+
+def measure_idle() -> tuple[float, str, str, float]:
+    filled(MILLION)
     restore()
-    assert sweep() == DUE
-    written = DialogEvent.objects.count(), Message.objects.count(), Dialog.objects.filter(is_offline=True).count()
-    assert written == (DUE, DUE, DUE // 2)
-    restore()
-    batches = record()
-    restore()
-    replay(batches)
-    assert (DialogEvent.objects.count(), Message.objects.count()) == (DUE, DUE), "the replay must write what the sweep writes"
-    ours, raw = [], []
-    for _ in range(ROUNDS):
-        ours.append(timed(sweep))
-        raw.append(timed(replay, batches))
-    ours_ms, raw_ms = (statistics.median(times) * 1000 for times in (ours, raw))
-    ratio = ours_ms / raw_ms
-    note = f"sweep {ours_ms:.0f} ms, its {len(batches)} batches again {raw_ms:.0f} ms; medians of {ROUNDS} rounds"
-    return ratio, "ratio", note, 3
+    sweep()
+
+    def once(work: Callable[[], object]) -> float:
+        began = time.perf_counter()
+        work()
+        return (time.perf_counter() - began) * 1000
+
+    pairs = [(once(deadlines.advance_due_dialogs), once(tasks.advance_dialogs)) for _ in range(IDLE_ROUNDS)]
+    call, task = (statistics.median(times) for times in zip(*pairs, strict=True))
+    note = f"{MILLION} dialogs wait, none is due; with its pulse the whole task takes {task:.2f} ms; medians of {IDLE_ROUNDS}"
+    return call, "ms", note, 1

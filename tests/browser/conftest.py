@@ -161,3 +161,40 @@ def people(chromium):
 def visitor(people):
     """One English-speaking visitor's browser."""
     return people()
+
+
+@pytest.fixture
+def sign_in(people, server):
+    """Signs a person of the demo account in with the password of the demo; their page, on the workspace."""
+
+    def sign_in(login, **options):
+        page = people(**options).new_page()
+        page.problems = []
+        page.on("console", lambda message: page.problems.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.goto(f"{server.url}/accounts/login/")
+        page.locator("[name=username]").fill(login)
+        page.locator("[name=password]").fill(f"{login}-demo")
+        page.locator("[name=password]").press("Enter")
+        page.wait_for_url("**/workspace/")
+        return page
+
+    return sign_in
+
+
+@pytest.fixture
+def write(server):
+    """A fresh visitor of the demo account writes; the dialog's number."""
+
+    def write(name, text="Where is my order?"):
+        return int(
+            server.run(f"""
+                import secrets
+                account = Account.objects.get(slug="demo")
+                visitor = Visitor.objects.create(account=account, token_digest=secrets.token_hex(8), name={name!r})
+                submission = conversation.Submission(text={text!r}, key=secrets.token_hex(8), department="support")
+                print(conversation.visitor_writes(account.pk, visitor.pk, submission).dialog.number)
+            """)
+        )
+
+    return write

@@ -9,6 +9,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from dialogs.live import tickets
 from tests.browser.conftest import CHROMIUM, QUIET
 
 NO_STREAMS = "delete window.WebSocket"
@@ -268,3 +269,20 @@ def test_a_live_process_that_is_killed_and_comes_back_shows_nobody_as_gone(serve
     pages[1].close(run_before_unload=True)
     pages[0].close(run_before_unload=True)
     watch.becomes([False, 0, 1], within=5)
+
+
+@pytest.mark.long
+def test_after_a_restart_a_page_comes_back_with_the_ticket_its_stream_gave_it(server, visitor):
+    page = on_the_shop(visitor, server.url)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/widget/api/" in request.url else None)
+    page.wait_for_timeout((tickets.SECONDS_TO_BEGIN + 3) * 1000)  # what the page was given first is of no use any more
+    server.process.kill()
+    server.stop()
+    server.start()
+    pings = page.heard.count("ping")
+    until = time.monotonic() + 40
+    while page.heard.count("ping") == pings:
+        assert time.monotonic() < until, "the page did not come back"
+        page.wait_for_timeout(200)
+    assert asked == []

@@ -1,48 +1,20 @@
 """The workspace in a real browser: live, without a reload, and kind to the hand and the keyboard."""
 
+import json
 import re
+import subprocess
+import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import HELPER, ROOT
+
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-
-
-@pytest.fixture
-def sign_in(people, server):
-    def sign_in(login, **options):
-        page = people(**options).new_page()
-        page.problems = []
-        page.on("console", lambda message: page.problems.append(message.text) if message.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.goto(f"{server.url}/accounts/login/")
-        page.locator("[name=username]").fill(login)
-        page.locator("[name=password]").fill(f"{login}-demo")
-        page.locator("[name=password]").press("Enter")
-        page.wait_for_url("**/workspace/")
-        return page
-
-    return sign_in
-
-
-@pytest.fixture
-def write(server):
-    """A fresh visitor of the demo account writes; the dialog's number."""
-
-    def write(name, text="Where is my order?"):
-        return int(
-            server.run(f"""
-                import secrets
-                account = Account.objects.get(slug="demo")
-                visitor = Visitor.objects.create(account=account, token_digest=secrets.token_hex(8), name={name!r})
-                submission = conversation.Submission(text={text!r}, key=secrets.token_hex(8), department="support")
-                print(conversation.visitor_writes(account.pk, visitor.pk, submission).dialog.number)
-            """)
-        )
-
-    return write
 
 
 def card(page, number):
@@ -145,6 +117,198 @@ def test_without_the_server_the_page_says_so_keeps_what_is_there_and_recovers(si
     expect(anna.get_by_text("No connection.")).to_be_hidden(timeout=30_000)
     later = write("Found Fred")
     expect(card(anna, later)).to_be_visible(timeout=6000)
+
+
+CROWD = 48
+# every turn half of the crowd leaves and the other half returns, each with a hint of its own; once a second somebody writes
+# into the open dialog, somebody new comes, and somebody else takes a dialog from the top of the queue
+RUSH = """
+import secrets, threading, time, uuid
+from dialogs.actions import presence
+from dialogs.actions.record import dialog_channel
+from operators.actions import workspace_channel
+from webim_offline.realtime import publish
+
+def some(name, count):
+    rows = [Visitor(account=account, token_digest=secrets.token_hex(32), name=f"{name} {n}") for n in range(count)]
+    return Visitor.objects.bulk_create(rows)
+
+def arrive(people):
+    pages = [presence.Arrival(one.pk, account.pk, "page", "https://shop.example/", "Shop") for one in people]
+    presence.visits_began(pages, process_id=process)
+
+def leave(people):
+    presence.visits_ended([presence.Departure(one.pk, "page", 0.0) for one in people], process_id=process)
+
+def write(visitor, text):
+    return conversation.visitor_writes(
+        account.pk, visitor.pk, conversation.Submission(text=text, key=secrets.token_hex(8), department="support")
+    ).dialog
+
+account = Account.objects.get(slug="demo")
+vera = Operator.objects.get(username="vera")
+process = uuid.uuid4()
+presence.renew_process(process)
+early, crowd = some("Early", 30), some("Crowd", COUNT)
+talker = some("Talker", 1)[0]
+arrive([*early, *crowd, talker])
+first = [write(visitor, "Am I early?") for visitor in early]
+dialogs = [write(visitor, "Is there any tea left?") for visitor in crowd]
+talk = write(talker, "Hello?")
+print(json.dumps([talk.number, [dialog.number for dialog in dialogs]]), flush=True)
+input()
+ended = threading.Event()
+threading.Thread(target=lambda: [input(), ended.set()], daemon=True).start()
+halves = [crowd[::2], crowd[1::2]]
+leave(halves[0])
+began, before, hints, turn = time.monotonic(), DialogEvent.objects.count(), 0, 0
+while not ended.is_set():
+    turn += 1
+    leave(halves[turn % 2])
+    arrive(halves[1 - turn % 2])
+    for dialog in dialogs:
+        publish(workspace_channel(account.pk), dialog_channel(dialog.pk))
+        hints += 1
+    if turn % 5 == 0:
+        write(talker, f"word {turn}")
+        write(some(f"New {turn}", 1)[0], "I am new here")
+        if first:
+            assignment.take(first.pop(0).pk, vera)
+    ended.wait(max(0, began + turn * 0.2 - time.monotonic()))
+seconds, events = time.monotonic() - began, DialogEvent.objects.count() - before
+write(talker, "the very last word")
+queued = Dialog.objects.filter(account=account, state="queue", operator=None, in_workspace=True, is_offline=False)
+board = {dialog.number: dialog.away_since is not None for dialog in queued}
+print(json.dumps({"events": events / seconds, "hints": hints / seconds, "board": board}), flush=True)
+"""
+
+
+class Rush:
+    """Two hundred events a second in the demo account, made in a process of their own, from `say("begin")` to the outcome."""
+
+    def __init__(self, server):
+        code = HELPER.partition("for line in")[0] + f"COUNT = {CROWD}\n" + RUSH
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=ROOT, env=server.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.talk, self.crowd = json.loads(self.process.stdout.readline())
+
+    def say(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def outcome(self):
+        """Events and hints a second, and the general queue at the end: {number: has the visitor left?}."""
+        self.say("end")
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture
+def rush(server):
+    rush = Rush(server)
+    yield rush
+    rush.process.kill()
+    rush.process.wait(10)
+
+
+# what is under the hand and where, ten times a second, as long as the hand moves; another list after each longer rest
+WATCH_THE_HAND = """() => {
+    let movedAt = -Infinity, since = 0, x = 0, y = 0;
+    window.underTheHand = [];
+    document.addEventListener('pointermove', (event) => {
+        if (performance.now() - movedAt > 1300) { since = performance.now(); window.underTheHand.push([]); }
+        [movedAt, x, y] = [performance.now(), event.clientX, event.clientY];
+    }, true);
+    setInterval(() => {
+        const card = document.elementFromPoint(x, y)?.closest('.card');
+        // a rest may just have let the cards travel to new places
+        if (!card || performance.now() - movedAt > 1300 || performance.now() - since < 500) return;
+        const labels = Array.from(document.querySelectorAll('.card[data-away]'), (one) => one.parentNode.id).join();
+        window.underTheHand.at(-1).push([card.parentNode.id, card.getBoundingClientRect().top, labels]);
+    }, 100);
+}"""
+
+
+def fetches(page, since, path):
+    """Moments, in seconds, at which the page asked for an address since a moment of its own clock."""
+    return page.evaluate(
+        """([since, path]) => performance.getEntriesByType('resource')
+            .filter((entry) => entry.startTime >= since && new URL(entry.name).pathname === path)
+            .map((entry) => entry.startTime / 1000)""",
+        [since, path],
+    )
+
+
+def seconds_of(work, *arguments):
+    began = time.monotonic()
+    work(*arguments)
+    return time.monotonic() - began
+
+
+def test_with_200_events_a_second_the_page_stays_usable_and_loses_nothing(sign_in, rush):
+    anna = sign_in("anna")
+    anna.set_default_timeout(30_000)
+    words = "We have green tea, black tea and a little white tea."
+
+    def open_and_back():
+        for number in (rush.crowd[4], rush.talk):
+            card(anna, number).click()
+            expect(anna).to_have_url(re.compile(f"/workspace/{number}/$"), timeout=30_000)
+            expect(anna.get_by_role("log")).to_be_visible(timeout=30_000)
+
+    def type_words():
+        anna.keyboard.type(words, delay=20)
+        expect(reply).to_have_value(words, timeout=30_000)
+
+    expect(card(anna, rush.talk)).to_be_visible(timeout=10_000)
+    card(anna, rush.talk).click()
+    anna.get_by_role("button", name="Take", exact=True).click()
+    reply = anna.get_by_role("textbox", name="Reply")
+    expect(reply).to_be_focused(timeout=10_000)
+    calm = seconds_of(type_words), seconds_of(open_and_back)
+    reply.fill("")
+    began = anna.evaluate("performance.setResourceTimingBufferSize(2000); performance.now()")
+    rush.say("begin")
+
+    # the hand is on one card in the middle of the queue: nothing moves under it, and labels still come and go
+    hovered = card(anna, rush.crowd[10])
+    hovered.scroll_into_view_if_needed()
+    box = hovered.bounding_box()
+    anna.evaluate(WATCH_THE_HAND)
+    for step in range(30):
+        anna.mouse.move(box["x"] + 30 + step, box["y"] + box["height"] / 2)
+        anna.wait_for_timeout(150)
+    under_the_hand = anna.evaluate("window.underTheHand")
+    assert sum(len(samples) for samples in under_the_hand) >= 20
+    for samples in under_the_hand:
+        assert len({(place, top) for place, top, _ in samples}) <= 1, samples
+    assert any(len({labels for _, _, labels in samples}) > 1 for samples in under_the_hand), "nothing changed meanwhile"
+
+    reply.click()
+    rushed = seconds_of(type_words), seconds_of(open_and_back)
+    for under_load, before in zip(rushed, calm, strict=True):
+        assert under_load < 10 + 3 * before, (rushed, calm)  # the rush itself takes a core
+    anna.wait_for_timeout(3000)
+    found, ended = rush.outcome(), anna.evaluate("performance.now()")
+    assert min(found["events"], found["hints"]) >= 200
+
+    expect(anna.get_by_role("log")).to_contain_text("the very last word", timeout=10_000)
+    expect(reply).to_have_value(words)
+    shown = """() => Object.fromEntries(Array.from(document.querySelectorAll('#section-general .card'),
+        (card) => [card.parentNode.id.slice(5), Boolean(card.dataset.away)]))"""
+    anna.mouse.move(900, 400)
+    until = time.monotonic() + 15
+    while (now := anna.evaluate(shown)) != found["board"] and time.monotonic() < until:
+        anna.wait_for_timeout(200)
+    assert now == found["board"]
+
+    seconds = (ended - began) / 1000
+    for path, by_hand in (("/workspace/panel/", 0), (f"/workspace/{rush.talk}/fragment/", 1)):
+        moments = [moment for moment in fetches(anna, began, path) if moment <= ended / 1000]
+        assert 3 <= len(moments) <= seconds + 2
+        too_soon = [(earlier, later) for earlier, later in pairwise(moments) if later - earlier < 0.9]
+        assert len(too_soon) <= 2 * by_hand, too_soon
+    assert anna.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,69 +1,16 @@
 """P9 with real processes: an outage is never shown as people leaving."""
 
-import json
 import signal
-import threading
 import time
 from pathlib import Path
 
-import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from tests.running import Service, eventually, temporary_folder
+from tests.visitors import Page
 
 pytestmark = pytest.mark.long
 LEASE = 6  # seconds; the account's visit_lease here
-
-
-class Page:
-    """One page of a visitor: answers pings and comes back as the widget does, until `vanish` (a cut cable: no goodbye)."""
-
-    def __init__(self, service: Service) -> None:
-        self.url = service.url
-        self.mine = {"account": "demo", "visit": f"page-{time.monotonic_ns()}", "department": "support", "language": "en"}
-        session = self.ask("session", token="")
-        self.token, self.ticket = session["token"], session["ticket"]
-        self.here = threading.Event()
-        self.here.set()
-        self.thread = threading.Thread(target=self._live, daemon=True)
-        self.thread.start()
-
-    def ask(self, verb: str, **body) -> dict:
-        page = {"url": "https://shop.example/", "title": "Shop"}
-        body = json.dumps(self.mine | {"languages": ["en"], "page": page} | body)
-        answer = httpx.post(f"{self.url}/widget/api/{verb}", content=body, headers={"Content-Type": "text/plain"}, timeout=20)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def write(self, text: str) -> int:
-        contacts = {"email": "marina@mail.example"}
-        key = f"key-{time.monotonic_ns()}"
-        return self.ask("messages", token=self.token, text=text, key=key, contacts=contacts, from_form=False, number=0, after=0)[
-            "number"
-        ]
-
-    def _live(self) -> None:
-        while self.here.is_set():
-            try:
-                with connect(self.url.replace("http", "ws") + "/live/visit/stream", open_timeout=5) as stream:
-                    stream.send(json.dumps({"ticket": self.ticket, "since": "", "service": "offline"}))
-                    while self.here.is_set():
-                        try:
-                            if stream.recv(timeout=0.5) == "ping":
-                                stream.send("pong")
-                        except TimeoutError:
-                            continue
-            except (ConnectionClosed, OSError, TimeoutError):
-                time.sleep(0.5)
-                try:
-                    self.ticket = self.ask("ticket", token=self.token)["ticket"]
-                except (httpx.HTTPError, AssertionError):
-                    time.sleep(0.5)
-
-    def vanish(self) -> None:
-        self.here.clear()
 
 
 @pytest.fixture

@@ -1,20 +1,25 @@
 """Many connections at once on PostgreSQL: one owner, one dialog, one message, one notice (S2, Q6, Q9, B1, P8)."""
 
+import io
+import random
 import threading
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from time import monotonic, sleep
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from dialogs.actions import deadlines
 from dialogs.actions.assignment import take
 from dialogs.actions.errors import AlreadyTaken
 from dialogs.models import Dialog, Message, State
-from operators.actions import set_status
-from operators.models import Operator, StatusChange
+from operators.actions import change_settings, record_expiries, set_status, workspaces_seen
+from operators.models import Operator, OperatorChange
 from tests import people
+from webim_offline.database_clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -93,13 +98,48 @@ def test_start_states_agree_with_the_history_of_statuses(account):
 
     results = at_once(flips, *(lambda i=i: starts(visitors[i::3]) for i in range(3)))
     assert results == [None] * 4
-    seen = Counter()
-    for dialog in Dialog.objects.all():
-        before = StatusChange.objects.filter(at__lte=dialog.created_at).order_by("pk").last()
-        expected = "online" if before and before.status == "online" else "offline"
-        assert dialog.start_state == expected
-        seen[expected] += 1
-    assert sum(seen.values()) == 60
+    call_command("check_start_states", stdout=io.StringIO())
+    counts = Counter(Dialog.objects.values_list("start_state", flat=True))
+    assert counts["online"] + counts["offline"] == 60
+
+
+def test_start_states_agree_with_the_history_of_leases(account):
+    """Expiries, signs in the last moment and after it, outages (P9), changed leases, while dialogs start all the time."""
+    lease = 1
+    change_settings(account, {"operator_lease": lease}, actor=None)
+    anna = people.make_operator(account, departments=())
+    set_status(Operator.objects.get(pk=anna.pk), "online")
+    visitors = [people.make_visitor(account) for _ in range(240)]
+    begun = monotonic()
+
+    def signs():
+        pauses = random.Random(7)
+        while monotonic() - begun < 8:
+            sleep(pauses.choice([0.1, 0.7, 0.9, 0.97, 1.0, 1.03, 1.2, 1.6, 3.3]) * lease)
+            workspaces_seen({anna.pk: database_now()})
+
+    def sweeps():
+        while monotonic() - begun < 8:
+            record_expiries()
+            sleep(0.05)
+
+    def leases():
+        while monotonic() - begun < 8:
+            sleep(1.3)
+            change_settings(account, {"operator_lease": 3}, actor=None)
+            sleep(0.4)
+            change_settings(account, {"operator_lease": lease}, actor=None)
+
+    def starts(some):
+        for visitor in some:
+            people.write(visitor, department="")
+            sleep(max(0.0, (monotonic() - begun < 8) * 8 / 120 - 0.01))
+
+    assert at_once(signs, sweeps, leases, *(lambda i=i: starts(visitors[i::2]) for i in range(2))) == [None] * 5
+    call_command("check_start_states", stdout=io.StringIO())
+    counts = Counter(Dialog.objects.values_list("start_state", flat=True))
+    assert min(counts["online"], counts["offline"]) > 10, counts
+    assert {"chosen", "expired", "back"} <= set(OperatorChange.objects.values_list("reason", flat=True))
 
 
 def test_three_sweepers_and_returns_say_everything_once(account):

@@ -147,6 +147,18 @@ class TestSwitchedOff:
         assert second.start_state == StartState.ONLINE
         assert not second.email_only
 
+    def test_the_page_of_a_new_dialog_brings_the_one_by_mail_back_too(self, account, anna, process):
+        """P6, P10: a message that is heard of before its page's visit ends the absence of every open dialog."""
+        visitor = people.make_visitor(account, email="m@mail.example")
+        people.arrive(visitor, process)
+        first = people.write(visitor).dialog
+        people.depart(visitor, process)
+        people.go_online(anna)
+        people.write(visitor, visit_key="page-2")
+        first.refresh_from_db()
+        assert (first.away_since, first.wake_at) == (None, first.closes_at)
+        assert first.revision == first.events.latest("revision").revision
+
     def test_brought_into_the_workspace_it_is_an_ordinary_dialog(self, account, vera):
         dialog = people.start_dialog(account)
         assert dialog.closes_at is not None

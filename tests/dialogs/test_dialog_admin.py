@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dialogs.actions.conversation import answer, record_deliveries
+from dialogs.actions.conversation import answer
+from dialogs.actions.ledger import record_deliveries
 from dialogs.evidence import start_sentence
 from dialogs.models import Delivery, DeliveryStatus, Dialog, EventKind, Message, MessageKind
 from tests import people

@@ -1,21 +1,25 @@
 """/healthz: well only when the database, both workers and beat are (interfaces.md, "Addresses")."""
 
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
-from django.db import OperationalError
+import time_machine
+from django.db import OperationalError, connection
 from django.test import Client
 
 from dialogs import beat, tasks
 from dialogs.actions import deadlines
 from dialogs.models import Pulse
 from dialogs.views import health
+from webim_offline.celery import app as celery
 from webim_offline.database_clock import database_now
 
 pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
 
 
 class AtOnce:
@@ -149,6 +153,7 @@ class TestBeat:
         """Beat's scheduler, with nothing to send."""
         monkeypatch.setattr(beat.DatabaseScheduler, "tick", lambda self: 7.0)
         scheduler = beat.PulseScheduler.__new__(beat.PulseScheduler)
+        scheduler._heap = []
         Pulse.objects.filter(name=Pulse.BEAT).delete()
         return scheduler
 
@@ -174,3 +179,34 @@ class TestBeat:
         monkeypatch.setattr(beat.DatabaseScheduler, "tick", lambda self: 7.0)
         assert scheduler.tick() == 1.0
         assert Pulse.objects.filter(name=Pulse.BEAT).exists()
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="one database is enough for a clock in memory")
+@pytest.mark.django_db(transaction=True)  # the scheduler commits
+@pytest.mark.parametrize("hours", [1, -1, 24 * 7])
+def test_beat_goes_on_when_the_clock_is_set_to_and_fro(hours):
+    """Z3: what has become due is rung, and the clock set back stops nothing."""
+    rung = []
+
+    class Scheduler(beat.PulseScheduler):
+        def apply_entry(self, entry, producer=None):
+            rung.append(entry.name)
+
+        def sync(self):
+            """Nothing: it would write when the process ends, too."""
+
+    def seconds(count):
+        rung.clear()
+        for _ in range(count):
+            while scheduler.tick() == 0:
+                pass
+            clock.shift(1)
+        return Counter(rung)
+
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False) as clock:
+        scheduler = Scheduler(app=celery)
+        usual = seconds(5)
+        for step in (hours, -hours):
+            clock.shift(step * 3600)
+            assert set(seconds(5)) == set(usual)
+            assert min(Counter(rung).values()) >= 4

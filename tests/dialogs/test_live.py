@@ -5,15 +5,22 @@ import json
 import time
 
 import pytest
+from django.db import OperationalError
 
+from dialogs.actions import presence as actions
 from dialogs.actions.presence import Arrival
-from dialogs.live import tickets
+from dialogs.live import service, tickets
 from dialogs.live.app import LiveApp
 from dialogs.live.hub import Hub
 from dialogs.live.presence import Visits
 from dialogs.models import Visit, Visitor
 from operators.actions import sign_out
 from tests import people
+
+
+def away(*arguments, **named):
+    """What a call of the database does while it is away."""
+    raise OperationalError("connection refused")
 
 
 class Clock:
@@ -115,12 +122,84 @@ class TestVisits:
         assert self.run(visits, clock, 29) == []
         assert len(self.run(visits, clock, 2)) == 1
 
+    def test_who_was_taken_back_is_told_again_with_the_next_sign(self, visits, clock):
+        """Their end may have been written though the answer got lost."""
+        visits.sign(self.page())
+        visits.take_arrivals()
+        visits.keep(self.run(visits, clock, 32))
+        assert visits.take_arrivals() == []
+        visits.sign(self.page())
+        visits.sign(self.page())
+        (told,) = visits.take_arrivals()
+        assert (told.key, told.page_url) == ("p1", None)
+        assert visits.take_arrivals() == []
+
+    def test_after_lost_rows_everyone_has_a_full_lease_from_the_end_of_the_outage(self, visits, clock):
+        visits.sign(self.page())
+        self.run(visits, clock, 25)
+        visits.all_again(ended_ago=4)
+        assert self.run(visits, clock, 25) == []
+        assert len(self.run(visits, clock, 2)) == 1
+
     def test_after_lost_rows_everyone_is_told_again_without_an_address(self, visits):
         visits.sign(self.page())
         visits.take_arrivals()
         visits.sign(self.page("p2"))
         visits.all_again()
         assert {(arrival.key, arrival.page_url) for arrival in visits.take_arrivals()} == {("p1", None), ("p2", "")}
+
+    def test_a_silent_visit_is_given_up_once_and_told_again_when_it_is_heard(self, visits, clock):
+        visits.sign(self.page())
+        visits.take_arrivals()
+        self.run(visits, clock, 26.8)
+        assert visits.take_silent() == []
+        self.run(visits, clock, 1.4)
+        ((key, ends_at, _),) = visits.take_silent()
+        assert (key, ends_at) == ((1, "p1"), 1030)
+        self.run(visits, clock, 1)
+        assert visits.take_silent() == []
+        visits.sign(self.page())
+        assert [(arrival.key, arrival.page_url) for arrival in visits.take_arrivals()] == [("p1", None)]
+        self.run(visits, clock, 28.4)
+        assert len(visits.take_silent()) == 1
+
+    def test_a_goodbye_of_a_silent_page_is_told_after_its_visit_is_held_again(self, visits, clock):
+        visits.sign(self.page())
+        visits.take_arrivals()
+        self.run(visits, clock, 28.2)
+        said = clock.seconds
+        visits.goodbye((1, "p1"))
+        assert [arrival.key for arrival in visits.take_arrivals()] == ["p1"]
+        ((_, at, _),) = self.run(visits, clock, 3)
+        assert at == said + 2
+
+    def test_a_very_short_lease_is_given_up_at_half_time(self, visits, clock):
+        visits.leases = {7: 4.0}
+        visits.sign(self.page())
+        self.run(visits, clock, 1.8)
+        assert visits.take_silent() == []
+        assert self.run(visits, clock, 1.4) == []
+        assert len(visits.take_silent()) == 1
+
+    def test_a_process_that_stood_still_gives_nobody_up(self, visits, clock):
+        visits.sign(self.page())
+        self.run(visits, clock, 1)
+        clock.seconds += 28
+        visits.take_departures()
+        assert visits.take_silent() == []
+
+    def test_only_a_page_that_is_heard_here_is_claimed(self, visits, clock):
+        visits.sign(self.page("heard"))
+        visits.sign(self.page("left"))
+        visits.goodbye((1, "left"))
+        clock.seconds += 20
+        visits.sign(self.page("new"))
+        visits.take_arrivals()
+        visits.claim([(1, "heard"), (1, "left"), (1, "stranger")])
+        assert [(arrival.key, arrival.page_url) for arrival in visits.take_arrivals()] == [("heard", None)]
+        clock.seconds += 8
+        visits.claim([(1, "heard")])
+        assert visits.take_arrivals() == []
 
     def test_arrivals_that_could_not_be_written_come_back(self, visits):
         visits.sign(self.page())
@@ -140,6 +219,36 @@ class TestHub:
     @pytest.mark.parametrize("odd", ["", None, "x.1", "1", 5, "abcd.-1", "abcd.x"])
     def test_an_unknown_position_means_look_again(self, odd):
         assert Hub().changed(["a"], odd) == {"a"}
+
+    @pytest.mark.parametrize("odd", ["9" * 5000, "1" * 16, "١٢", "-1", "1.5"])
+    def test_a_number_that_is_none_means_look_again(self, odd):
+        hub = Hub()
+        assert hub.changed(["a"], f"{hub.epoch}.{odd}") == {"a"}
+
+    def test_polls_answered_by_two_processes_in_turn_hear_each_hint_once_from_each(self):
+        hubs = [Hub(), Hub()]
+        position = ""
+        for hub in hubs:
+            assert hub.changed(["a"], position) == {"a"}
+            position = hub.position(position)
+        for hub in hubs:
+            assert hub.knows(position)
+            assert hub.changed(["a"], position) == set()
+        for hub in hubs:
+            hub.heard(["a"])
+        for hub in hubs:
+            assert hub.changed(["a"], position) == {"a"}
+            position = hub.position(position)
+            assert hub.changed(["a"], position) == set()
+        assert len(position.split(",")) == 2
+
+    def test_a_position_stays_short_and_holds_nothing_but_numbers(self):
+        hub = Hub()
+        many = ",".join(["<b>", "x" * 5000, *(f"{number:08x}.7" for number in range(1000))])
+        parts = hub.position(many).split(",")
+        assert parts[0] == f"{hub.epoch}.0"
+        assert 50 < len(parts) <= 64
+        assert all(len(part) == 10 for part in parts[1:])
 
     def test_many_listeners_of_one_channel_come_and_go(self):
         class Ear:
@@ -275,6 +384,58 @@ class TestApp:
         assert visitor.left_at == visit.ended_at
         assert (visit.page_url, visit.page_title) == ("https://shop.example/tea", "Tea")
 
+    @pytest.mark.parametrize("path", ["beat", "poll"])
+    def test_nobody_is_let_in_before_the_sites_of_the_account_could_be_read(self, visitor, monkeypatch, path):
+        """X5: with the database away a page is told to come again; it is not let in unchecked."""
+        ticket = self.ticket(visitor)
+        monkeypatch.setattr(service.Board, "read", away)
+        monkeypatch.setattr(service, "FIRST_READ", 0.3)
+
+        async def story(app):
+            status, _, headers = await post(app, f"/live/visit/{path}", {"ticket": ticket})
+            refused = status, headers[b"retry-after"], headers[b"access-control-allow-origin"], dict(app.visits.alive)
+            monkeypatch.undo()
+            await asyncio.sleep(1.2)
+            return refused, (await post(app, "/live/visit/beat", {"ticket": ticket}))[0]
+
+        assert self.live(story) == ((503, b"5", b"*", {}), 204)
+
+    def test_a_page_that_is_back_before_its_goodbye_could_be_written_never_left(self, visitor, monkeypatch):
+        ticket = self.ticket(visitor)
+
+        async def story(app):
+            await post(app, "/live/visit/beat", {"ticket": ticket})
+            await asyncio.sleep(0.7)
+            monkeypatch.setattr(actions, "visits_ended", away)
+            await post(app, "/live/visit/bye", {"ticket": ticket})
+            await asyncio.sleep(3)
+            unwritten = len(app.unwritten)
+            await post(app, "/live/visit/beat", {"ticket": ticket})
+            monkeypatch.undo()
+            await asyncio.sleep(2)
+            return unwritten, app.unwritten
+
+        assert self.live(story) == (1, [])
+        assert Visitor.objects.get(pk=visitor.pk).is_present
+        assert Visit.objects.get().ended_at is None
+
+    def test_a_part_that_fails_begins_again(self, visitor, monkeypatch, caplog):
+        def broken(*arguments, **named):
+            raise ZeroDivisionError
+
+        ticket = self.ticket(visitor)
+        monkeypatch.setattr(actions, "visits_began", broken)
+
+        async def story(app):
+            await post(app, "/live/visit/beat", {"ticket": ticket})
+            await asyncio.sleep(0.7)
+            monkeypatch.undo()
+            await asyncio.sleep(1.5)
+            return await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
+
+        assert self.live(story)
+        assert "_keep_presence failed" in caplog.text
+
     def test_a_poll_learns_at_once_that_the_service_went_online(self, account, visitor, anna):
         ticket = self.ticket(visitor)
 
@@ -327,7 +488,7 @@ class TestApp:
         assert self.live(story)
 
     def test_a_workspace_poll_is_a_sign_of_life_until_the_operator_signs_out(self, account, anna):
-        ticket = tickets.issue(tickets.WORKSPACE, {"o": anna.pk, "a": account.pk, "d": None, "lease": 60})
+        ticket = tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(anna))
 
         async def story(app):
             status, first, headers = await post(app, "/live/workspace/poll", {"ticket": ticket, "since": ""})

@@ -1,16 +1,16 @@
 """Visits, absences and returns in the database (P1 to P6, P9, P10)."""
 
 from datetime import timedelta
-from time import monotonic
 
 import pytest
 
 from dialogs.actions import deadlines, presence
 from dialogs.actions.conversation import close_by_visitor
-from dialogs.models import Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
-from operators.actions import change_settings, sign_out
+from dialogs.models import Dialog, EventKind, LiveProcess, Message, Pulse, Visit, Visitor
+from operators.actions import change_settings
 from tests import people
 from webim_offline.database_clock import database_now
+from webim_offline.steady_clock import steady_now
 
 
 @pytest.fixture
@@ -104,6 +104,27 @@ def test_a_late_sweep_stamps_the_moments_of_the_rules(dialog, visitor, process):
     }
 
 
+@pytest.mark.parametrize(("gone_for", "due"), [(119, []), (121, ["left"]), (1201, ["left", "went_offline"])])
+@pytest.mark.parametrize("end", ["return", "message", "close"])
+def test_what_was_due_has_happened_when_the_absence_ends_before_a_sweep_noticed(dialog, visitor, process, gone_for, due, end):
+    """P8: exactly once, even while the clock worker is away."""
+    people.depart(visitor, process)
+    let_pass(gone_for)
+    away_since = fresh(dialog).away_since
+    if end == "return":
+        people.arrive(visitor, process, "page-2")
+    elif end == "message":
+        people.write(visitor, visit_key="page-2")
+    else:
+        close_by_visitor(visitor.pk, dialog.number)
+    sweep()
+    assert codes(dialog) == due + (["returned"] if due and end != "close" else [])
+    events = dialog.events.filter(kind__in=["left_notice", "went_offline"])
+    assert [event.at - away_since for event in events] == [timedelta(seconds=s) for s in (120, 1200)[: len(due)]]
+    assert fresh(dialog).is_offline is (end == "close" and gone_for > 1200)
+    assert dialog.wake_at is None
+
+
 def test_every_open_dialog_follows_its_visitor_whatever_its_start_state(account, anna, visitor, process):
     people.go_online(anna)
     dialog = people.start_dialog(account, visitor=visitor)
@@ -132,6 +153,48 @@ def test_a_message_is_a_sign_of_life_of_its_page(account):
     visit = Visit.objects.get()
     assert visit.process is None
     assert visit.expires_at - visit.began_at == timedelta(seconds=account.visit_lease)
+
+
+def test_a_message_keeps_the_visit_of_a_page_that_is_otherwise_silent(account, visitor, dialog, process):
+    people.write(visitor, visit_key="page-1")
+    wrote_at = Message.objects.latest("pk").at
+    lapsed = presence.Departure(visitor.pk, "page-1", 1)  # the process heard of the page long before that
+    presence.visits_silent([lapsed], process_id=process.pk)
+    presence.visits_ended([lapsed], process_id=process.pk)
+    presence.end_lost_visits()
+    visit = Visit.objects.get()
+    assert (visit.process, visit.ended_at) == (None, None)
+    assert visit.expires_at == wrote_at + timedelta(seconds=account.visit_lease)
+    assert fresh(dialog).away_since is None
+
+
+def test_a_departure_noticed_after_a_message_s_lease_carries_the_end_of_that_lease(account, visitor, dialog, process):
+    people.write(visitor, visit_key="page-1")
+    until = database_now() - timedelta(seconds=1)
+    Visit.objects.update(expires_at=until)
+    presence.visits_ended([presence.Departure(visitor.pk, "page-1", 20)], process_id=process.pk)
+    assert fresh(dialog).away_since == until
+
+
+def test_a_message_takes_no_goodbye_back(visitor, dialog, process):
+    people.write(visitor, visit_key="page-1")
+    presence.visits_ended([presence.Departure(visitor.pk, "page-1", 0, said_goodbye=True)], process_id=process.pk)
+    assert fresh(dialog).away_since is not None
+
+
+def test_a_message_outlives_the_process_that_held_its_page(account, visitor, dialog, process):
+    presence.end_lost_visits()
+    people.write(visitor, visit_key="page-1")
+    dead_at = database_now() - timedelta(seconds=1)
+    LiveProcess.objects.update(expires_at=dead_at, renewed_at=dead_at - timedelta(seconds=30))
+    presence.end_lost_visits()
+    assert fresh(dialog).away_since is None
+
+
+def test_a_page_that_only_writes_is_a_visit_beside_another(account, visitor, dialog, process):
+    people.write(visitor, visit_key="page-9")
+    people.depart(visitor, process)
+    assert fresh(dialog).away_since is None
 
 
 def test_a_visit_no_process_holds_ends_with_its_lease(account, visitor):
@@ -171,6 +234,27 @@ def test_an_outage_is_not_shown_as_people_leaving(visitor, dialog, process):
     assert LiveProcess.objects.get().expires_at >= now + timedelta(seconds=29)
 
 
+def test_a_database_that_hangs_in_the_middle_of_a_sweep_ages_nobody(visitor, dialog, process, monkeypatch):
+    presence.end_lost_visits()
+    before = database_now()
+    monkeypatch.setattr(presence, "database_now", iter([before, *[before + timedelta(minutes=2)] * 9]).__next__)
+    presence.end_lost_visits()
+    monkeypatch.undo()
+    assert fresh(visitor).is_present
+    assert fresh(dialog).away_since is None
+
+
+def test_a_goodbye_from_the_time_of_an_outage_is_written_after_it(account, visitor, dialog, process):
+    presence.renew_process(process.pk, database_now() - timedelta(minutes=5))  # its row changed behind it
+    assert Visit.objects.get().process is None
+    ago = account.left_notice_after + 60
+    presence.visits_ended([presence.Departure(visitor.pk, "page-1", ago, said_goodbye=True)], process_id=process.pk)
+    assert Visit.objects.get().ended_at == fresh(dialog).away_since
+    assert database_now() - dialog.away_since >= timedelta(seconds=ago)
+    notice = dialog.events.get(kind=EventKind.LEFT_NOTICE)
+    assert database_now() - notice.at < timedelta(seconds=5)  # Z2: not before that fact was stored
+
+
 def pulse_ago(seconds):
     Pulse.objects.update_or_create(name=Pulse.LEASES, defaults={"at": database_now() - timedelta(seconds=seconds)})
 
@@ -200,13 +284,13 @@ def test_leases_that_had_run_out_before_the_outage_get_no_more(visitor, dialog, 
 
 
 def test_a_process_whose_row_changed_behind_it_gives_its_visits_up_and_tells_them_again(visitor, process):
-    known, as_written = presence.renew_process(process.pk, process.renewed_at)
-    assert as_written
+    known, ended_ago = presence.renew_process(process.pk, process.renewed_at)
+    assert ended_ago is None
     LiveProcess.objects.filter(pk=process.pk).update(renewed_at=known - timedelta(minutes=5))  # as from a backup
     zombie = people.make_visitor(visitor.account)
     people.arrive(zombie, process)
-    known, as_written = presence.renew_process(process.pk, known)
-    assert not as_written
+    known, ended_ago = presence.renew_process(process.pk, known)
+    assert ended_ago == 0
     assert fresh(visitor).is_present
     presence.visits_began([presence.Arrival(visitor.pk, visitor.account_id, "page-1", None)], process_id=process.pk)
     told = Visit.objects.get(visitor=visitor)
@@ -217,27 +301,19 @@ def test_a_process_whose_row_changed_behind_it_gives_its_visits_up_and_tells_the
     assert not fresh(zombie).is_present
 
 
+def test_a_process_learns_when_the_outage_ended_that_somebody_else_noticed(visitor, process):
+    ended = database_now() - timedelta(seconds=3)
+    LiveProcess.objects.update(renewed_at=ended)  # as `end_outage` leaves it
+    _, ended_ago = presence.renew_process(process.pk, ended - timedelta(minutes=2))
+    assert 3 <= ended_ago < 5
+    assert Visit.objects.get().expires_at == ended + timedelta(seconds=visitor.account.visit_lease)
+
+
 def test_departures_that_waited_out_an_outage_are_not_written(visitor, process):
-    long_ago = monotonic() - 6
+    long_ago = steady_now() - 6
     with pytest.raises(presence.OutageBetween):
         presence.visits_ended([presence.Departure(visitor.pk, "page-1", 1)], process_id=process.pk, found_at=long_ago)
     assert fresh(visitor).is_present
-
-
-@pytest.mark.parametrize(("renewed_ago", "is_forgiven"), [(300, True), (20, False)], ids=["nobody listened", "sweep alone away"])
-def test_operators_are_not_gone_for_an_outage_in_which_nobody_could_hear_them(account, anna, boris, vera, renewed_ago, is_forgiven):
-    people.go_online(anna, seen_ago=330)  # alive at the last run of the sweep
-    people.go_online(boris, seen_ago=400)  # lost before it
-    sign_out(vera)
-    process = people.make_process()
-    LiveProcess.objects.filter(pk=process.pk).update(renewed_at=database_now() - timedelta(seconds=renewed_ago))
-    pulse_ago(300)
-    presence.end_outage()
-    seen = {who.username: fresh(who).last_seen_at for who in (anna, boris, vera)}
-    recently = database_now() - timedelta(seconds=5)
-    assert (seen["anna"] > recently) is is_forgiven
-    assert seen["boris"] < recently
-    assert seen["vera"] is None
 
 
 def test_a_departure_told_by_a_process_that_lost_the_visit_is_ignored(dialog, visitor, process):
@@ -301,6 +377,6 @@ def test_a_thousand_arrivals_and_departures_take_a_constant_number_of_statements
     with django_assert_max_num_queries(8):
         presence.visits_began(arrivals, process_id=process.pk)
     assert Visitor.objects.filter(is_present=True).count() == 200
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         presence.visits_ended([presence.Departure(v.pk, "p", i / 100) for i, v in enumerate(visitors)], process_id=process.pk)
     assert not Visitor.objects.filter(is_present=True).exists()

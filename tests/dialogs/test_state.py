@@ -1,12 +1,27 @@
-"""The rules of presence without a database (P3 to P6, P10, M10, Z2)."""
+"""The rules of presence without a database (P3 to P7, P10, M10, Z2)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogs.state import Facts, Step, advance, left, pending, postponed, returned, start, timeouts_of, wake_at
+from dialogs.state import (
+    Facts,
+    Step,
+    advance,
+    caught_up,
+    left,
+    pending,
+    postponed,
+    returned,
+    start,
+    timeouts_of,
+    token_arrived,
+    token_removed,
+    wake_at,
+)
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DEFAULT = timeouts_of(120, 1200)
@@ -77,6 +92,111 @@ def test_a_shorter_timeout_does_not_act_before_it_was_stored():
     assert (after(minutes=10), Step.WENT_OFFLINE) in steps
 
 
+def settings(*ages):
+    """Timeouts that followed one another: (left_notice_after, offline_after, in force since)."""
+    timeouts = None
+    for notice, offline, since in ages:
+        timeouts = timeouts_of(notice, offline, since, before=timeouts)
+    return timeouts
+
+
+class TestSettingsThatChangedWhileSomebodyWasAway:
+    """P4, P5 and Z2: away since noon, and the settings since."""
+
+    def done(self, *ages, until):
+        return advance(left(Facts(), NOON), settings(*ages), after(seconds=until))[1]
+
+    def test_a_shorter_time_acts_when_it_is_stored_at_the_earliest(self):
+        ages = (0, 1200, None), (0, 300, after(seconds=600))
+        assert self.done(*ages, until=599) == []
+        assert self.done(*ages, until=600) == [(after(seconds=600), Step.WENT_OFFLINE)]
+
+    def test_a_shorter_time_that_is_not_over_yet_acts_in_its_own_time(self):
+        assert self.done((0, 1200, None), (0, 700, after(seconds=600)), until=3600) == [(after(seconds=700), Step.WENT_OFFLINE)]
+
+    def test_a_longer_time_postpones(self):
+        ages = (0, 1200, None), (0, 3600, after(seconds=600))
+        assert self.done(*ages, until=3599) == []
+        assert self.done(*ages, until=3600) == [(after(seconds=3600), Step.WENT_OFFLINE)]
+
+    def test_a_longer_time_takes_nothing_back_however_late_it_is_noticed(self):
+        ages = (120, 1200, None), (1800, 3600, after(seconds=1500))
+        assert self.done(*ages, until=9999) == [(after(seconds=120), Step.LEFT_NOTICE), (after(seconds=1200), Step.WENT_OFFLINE)]
+
+    def test_a_time_that_is_replaced_at_the_moment_it_would_be_over_does_not_act(self):
+        assert self.done((0, 1200, None), (0, 0, after(seconds=1200)), until=9999) == []
+
+    def test_switched_off_nothing_happens_any_more(self):
+        assert self.done((120, 1200, None), (0, 0, after(seconds=60)), until=10**6) == []
+        assert wake_at(left(Facts(), NOON), settings((120, 1200, None), (0, 0, after(seconds=60)))) is None
+
+    def test_switched_on_it_acts_from_then_on(self):
+        assert self.done((0, 0, None), (120, 1200, after(seconds=600)), until=3600) == [
+            (after(seconds=600), Step.LEFT_NOTICE),
+            (after(seconds=1200), Step.WENT_OFFLINE),
+        ]
+
+    def test_a_change_of_one_does_not_move_the_other(self):
+        ages = (120, 1200, None), (600, 1200, after(seconds=1201))
+        assert self.done(*ages, until=9999) == [(after(seconds=120), Step.LEFT_NOTICE), (after(seconds=1200), Step.WENT_OFFLINE)]
+
+    def test_back_to_the_old_value_is_as_if_nothing_had_been(self):
+        ages = (0, 1200, None), (0, 3600, after(seconds=300)), (0, 1200, after(seconds=400))
+        assert self.done(*ages, until=3600) == [(after(seconds=1200), Step.WENT_OFFLINE)]
+
+    def test_off_and_on_again_after_the_time_was_over_acts_when_it_is_on_again(self):
+        ages = (0, 1200, None), (0, 0, after(seconds=300)), (0, 1200, after(seconds=2000))
+        assert self.done(*ages, until=3600) == [(after(seconds=2000), Step.WENT_OFFLINE)]
+
+    def test_no_message_is_repeated_in_one_absence(self):
+        facts, _ = advance(left(Facts(), NOON), settings((120, 1200, None)), after(seconds=130))
+        for notice in (60, 600, 0, 120):
+            changed = settings((120, 1200, None), (notice, 1200, after(seconds=140)))
+            assert advance(facts, changed, after(seconds=1199))[1] == []
+
+    numbers = st.integers(0, 20).map(lambda tens: tens * 100)
+    pairs = st.tuples(numbers, numbers).map(lambda pair: (pair[0], pair[1] and max(pair)))  # what P5 allows
+    changes = st.lists(st.tuples(pairs, st.integers(0, 60).map(lambda fifties: fifties * 50)), max_size=5)
+
+    @given(first=pairs, changes=changes, looks=st.lists(st.integers(0, 4000), max_size=6))
+    def test_it_does_not_matter_when_anybody_looks(self, first, changes, looks):
+        """A clock that always looks, each time under the settings of that moment, is what a late look finds."""
+        ages = sorted((since, notice, offline) for (notice, offline), since in changes)
+
+        def known(second):
+            return settings((*first, None), *((n, o, after(seconds=since)) for since, n, o in ages if since <= second))
+
+        facts, slow = left(Facts(), NOON), []
+        for second in sorted({0, 4000, *looks}):
+            facts, steps = advance(facts, known(second), after(seconds=second))
+            slow += steps
+        exact, expected = left(Facts(), NOON), []
+        for second in range(0, 4001, 50):  # every moment at which anything can happen
+            notice, offline = next(((n, o) for since, n, o in reversed(ages) if since <= second), first)
+            exact, steps = advance(exact, timeouts_of(notice, offline), after(seconds=second))
+            expected += [(after(seconds=second), step) for _, step in steps]
+        assert slow == expected
+        assert facts.is_offline == exact.is_offline
+
+
+@given(looks=st.lists(st.integers(-4000, 8000), max_size=12))
+def test_a_clock_that_is_set_to_and_fro_repeats_nothing(looks):
+    """Z3."""
+    facts, steps = left(Facts(), NOON), []
+    for second in looks:
+        facts, done = advance(facts, DEFAULT, after(seconds=second))
+        steps += done
+    latest = max(looks, default=0)
+    assert steps == [
+        step
+        for step in [(after(seconds=120), Step.LEFT_NOTICE), (after(seconds=1200), Step.WENT_OFFLINE)]
+        if step[0] <= after(seconds=latest)
+    ]
+    back, said = returned(facts, after(seconds=-5000))
+    assert [step for _, step in said] == ([Step.RETURNED] if steps else [])
+    assert advance(back, DEFAULT, after(days=9)) == (back, [])
+
+
 def test_a_second_word_of_the_same_absence_changes_nothing():
     away = left(Facts(), NOON)
     assert left(away, after(minutes=1)) == away
@@ -104,7 +224,87 @@ def test_an_email_only_dialog_closes_thirty_days_after_its_last_message():
     assert not advance(later, DEFAULT, after(days=40))[0].is_open
 
 
+def test_what_an_absence_has_led_to_leaves_the_closing_alone():
+    facts = left(start(visitor_present=True, closes_at=after(minutes=3)), NOON)
+    reached, steps = caught_up(facts, DEFAULT, after(minutes=4))
+    assert steps == [(after(minutes=2), Step.LEFT_NOTICE)]
+    assert reached == replace(facts, left_notice_at=after(minutes=2))
+
+
+def test_with_a_push_token_nobody_is_absent():
+    always = token_arrived(Facts())
+    assert left(always, NOON) == always
+    assert returned(always, NOON) == (always, [])
+    assert advance(always, DEFAULT, after(days=9)) == (always, [])
+    assert wake_at(always, DEFAULT) is None
+
+
+@pytest.mark.parametrize("passed", [60, 180, 3600], ids=["label", "notice", "offline"])
+def test_a_token_that_arrives_undoes_an_absence_without_a_step(passed):
+    away, _ = advance(left(Facts(), NOON), DEFAULT, after(seconds=passed))
+    assert token_arrived(away) == Facts(always_online=True)
+    assert returned(token_arrived(away), after(days=1)) == (Facts(always_online=True), [])
+
+
+def test_without_its_token_an_absence_starts_at_the_removal():
+    gone = token_removed(left(token_arrived(Facts()), NOON), after(hours=5), present=False)
+    assert (gone.away_since, gone.is_offline) == (after(hours=5), False)
+    assert advance(gone, DEFAULT, after(hours=6))[1] == [
+        (after(hours=5, minutes=2), Step.LEFT_NOTICE),
+        (after(hours=5, minutes=20), Step.WENT_OFFLINE),
+    ]
+
+
+def test_without_its_token_who_is_there_stays_there_and_was_not_absent_before():
+    there = token_removed(token_arrived(Facts()), NOON, present=True)
+    assert there.away_since is None
+    assert left(there, after(minutes=3)).away_since == after(minutes=3)
+    assert left(there, after(minutes=-3)).away_since == NOON, "heard of late"
+    back, _ = returned(left(there, after(minutes=3)), after(minutes=4))
+    assert back == Facts()
+
+
+def test_a_removal_of_what_is_not_there_changes_nothing():
+    away = left(Facts(), NOON)
+    assert token_removed(away, after(minutes=1), present=False) == away
+    assert token_removed(Facts(is_offline=True), NOON, present=False) == Facts(is_offline=True)
+
+
+def test_a_dialog_without_any_visit_is_online_with_a_token():
+    facts = start(visitor_present=False, always_online=True)
+    assert (facts.is_offline, facts.always_online, wake_at(facts, DEFAULT)) == (False, True, None)
+
+
+def test_a_token_changes_nothing_of_a_closed_dialog_nor_of_its_closing_by_time():
+    closed = Facts(is_open=False)
+    assert token_arrived(closed) == token_removed(closed, NOON, present=False) == closed
+    by_mail = start(visitor_present=True, closes_at=after(days=30))
+    assert wake_at(token_arrived(by_mail), DEFAULT) == after(days=30)
+
+
 lengths = st.integers(0, 4000)
+
+
+@given(deeds=st.lists(st.tuples(st.sampled_from(["leave", "return", "token", "no token"]), lengths), max_size=12))
+def test_online_by_a_token_is_never_anything_else(deeds):
+    """Whatever happens in whatever order: P7 and an absence exclude each other, and alarms never ring late."""
+    facts, moment, present = Facts(), NOON, True
+    for deed, seconds in deeds:
+        moment += timedelta(seconds=seconds)
+        facts, _ = advance(facts, DEFAULT, moment)
+        if deed == "leave":
+            facts, present = left(facts, moment), False
+        elif deed == "return":
+            facts, present = returned(facts, moment)[0], True
+        elif deed == "token":
+            facts = token_arrived(facts)
+        else:
+            facts = token_removed(facts, moment, present=present)
+        if facts.always_online:
+            assert (facts.away_since, facts.is_offline, facts.left_notice_at, facts.went_offline_at) == (None, False, None, None)
+        else:
+            assert (facts.away_since is None) == present
+        assert (wake_at(facts, DEFAULT) or moment) >= moment
 
 
 @given(notice=lengths, offline=lengths, cuts=st.lists(lengths, max_size=6), end=lengths)

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 
-from dialogs.live import streams, tickets
+from dialogs.live import service, streams, tickets
 from dialogs.models import Visitor
 from operators import actions
 from operators.models import Operator
@@ -72,8 +74,7 @@ def quick_pings(monkeypatch):
 
 
 def workspace_ticket(operator, dialog=None):
-    claims = {"o": operator.pk, "a": operator.account_id, "d": dialog.pk if dialog else None, "lease": 60}
-    return tickets.issue(tickets.WORKSPACE, claims)
+    return tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(operator, dialog.pk if dialog else None))
 
 
 def test_a_visitors_stream_tells_of_answers_and_of_the_service(account, anna, visitor):
@@ -99,6 +100,19 @@ def test_a_visitors_stream_tells_of_answers_and_of_the_service(account, anna, vi
     assert (third["service"], third["changed"]) == ("online", False)
     assert left == 0
     assert listening == {}
+
+
+def test_a_stream_is_told_to_come_later_while_the_database_is_away(visitor, monkeypatch):
+    ticket = visit_ticket(visitor)
+    monkeypatch.setattr(service.Board, "read", test_live.away)
+    monkeypatch.setattr(service, "FIRST_READ", 0.3)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        return await socket.hear()
+
+    assert live(story) == (streams.TRY_LATER, "the database does not answer")
 
 
 def test_an_open_stream_alone_proves_nothing_but_its_pongs_do(account, visitor, quick_pings):
@@ -167,6 +181,47 @@ def test_a_stream_that_only_closes_is_no_goodbye(visitor):
     assert live(story)
 
 
+def test_a_page_on_a_stream_holds_a_ticket_to_come_back_with_after_a_restart(visitor, monkeypatch):
+    later = [0.0]
+    monkeypatch.setattr(tickets, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
+    first = visit_ticket(visitor)
+
+    async def before_the_restart(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": first, "since": "", "service": "offline"})
+        await socket.hear()
+        socket.say("pong")
+        too_soon = await socket.quiet(0.2)
+        later[0] = 25
+        silent = await socket.quiet(0.2)
+        socket.say("pong")
+        given = await socket.hear()
+        socket.say("pong")
+        once = await socket.quiet(0.2)
+        return too_soon, silent, once, given["ticket"]
+
+    *quiet, renewed = live(before_the_restart)
+    assert quiet == [True, True, True], "a fresh one is given after a sign of life, when the old one is old, and once"
+    old, new = tickets.read(tickets.VISIT, first), tickets.read(tickets.VISIT, renewed)
+    assert new.pop("t") - old.pop("t") == pytest.approx(25, abs=10)
+    assert new == old, "the same visit, place and purpose"
+    with pytest.raises(tickets.BadTicket):
+        tickets.read(tickets.WORKSPACE, renewed)
+    later[0] = 70
+
+    async def after_the_restart(app):
+        heard = []
+        for ticket in (first, renewed):
+            socket = Socket(app, "/live/visit/stream")
+            socket.say({"ticket": ticket, "since": "", "service": "offline"})
+            heard.append(await socket.hear())
+        return heard
+
+    refused, news = live(after_the_restart)
+    assert refused == (streams.TICKET, "ticket: expired")
+    assert news["changed"]
+
+
 def test_a_workspace_stream_follows_the_open_dialog_and_is_a_sign_of_life(account, anna):
     dialog = people.start_dialog(account)
     plain, opened = workspace_ticket(anna), workspace_ticket(anna, dialog)
@@ -193,6 +248,26 @@ def test_a_workspace_stream_follows_the_open_dialog_and_is_a_sign_of_life(accoun
     assert (last["panel"], last["dialog"]) == (True, False)
     anna.refresh_from_db()
     assert anna.last_seen_at is not None
+
+
+def test_a_hint_for_the_panel_and_the_open_dialog_is_told_as_one(account, anna):
+    dialog = people.start_dialog(account)
+    ticket = workspace_ticket(anna, dialog)
+    channels = [f"workspace:{account.pk}", f"dialog:{dialog.pk}"]
+
+    async def story(app):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": ticket, "since": ""})
+        await socket.hear()
+        heard = []
+        for order in (channels, channels[::-1]):
+            app._heard(order)
+            heard.append(await socket.hear())
+        return heard, await socket.quiet(0.2)
+
+    heard, nothing_more = live(story)
+    assert [(news["panel"], news["dialog"]) for news in heard] == [(True, True)] * 2
+    assert nothing_more
 
 
 @pytest.mark.parametrize(
@@ -297,6 +372,48 @@ def test_a_slow_reader_is_ended_holds_one_frame_and_hurts_nobody(account, visito
         return heard["changed"], slow.sent.qsize(), len(app.streams)
 
     assert live(story) == (True, 0, 1)
+
+
+def test_a_reader_that_was_slow_for_a_moment_misses_nothing(visitor):
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        await socket.hear()
+        socket.is_stuck.clear()
+        for _ in range(5):
+            app._heard([f"visitor:{visitor.pk}"])
+            await asyncio.sleep(0.01)
+        socket.is_stuck.set()
+        held_back = [await socket.hear(), await socket.hear()]
+        nothing_more = await socket.quiet(0.2)
+        app._heard([f"visitor:{visitor.pk}"])
+        return held_back, nothing_more, await socket.hear(), app.hub.position()
+
+    held_back, nothing_more, last, position = live(story)
+    assert [news["changed"] for news in held_back] == [True, True], "the frame that waited, and one for all that came meanwhile"
+    assert nothing_more
+    assert last == {"since": position, "service": "offline", "changed": True}
+
+
+def test_what_one_stream_trips_over_keeps_no_news_from_the_others(account, visitor):
+    people_there = [visitor, people.make_visitor(account)]
+    ticket_of = [visit_ticket(person) for person in people_there]
+
+    async def story(app):
+        sockets = [Socket(app, "/live/visit/stream") for _ in people_there]
+        for socket, ticket in zip(sockets, ticket_of, strict=True):
+            socket.say({"ticket": ticket, "since": "", "service": "offline"})
+            await socket.hear()
+        stumbling = next(stream for stream in app.streams.all() if stream.claims["v"] == visitor.pk)
+        stumbling.compose = lambda _: 1 / 0
+        app._heard([f"visitor:{person.pk}" for person in people_there])
+        heard = await sockets[1].hear(1)
+        await asyncio.wait_for(sockets[0].task, 3)
+        return heard["changed"], len(app.streams)
+
+    assert live(story) == (True, 1)
 
 
 def test_one_visitor_cannot_hold_a_hundred_pages(visitor, monkeypatch):

@@ -550,7 +550,7 @@ class TestMailOnly:
         page.open()
         assert page.leave(contacts=contacts).json()["conversation"]["way"] == way
         assert page.open()["conversation"]["way"] == way
-        bring_into_workspace(Dialog.objects.get().pk, actor=None, why="refused")
+        bring_into_workspace(Dialog.objects.get().pk, actor=None, undelivered="refused")
         assert page.open()["conversation"]["way"] == ""
 
     def test_without_a_way_to_answer_the_form_is_refused(self, account):

@@ -189,7 +189,7 @@ def test_a_status_is_chosen_and_an_unknown_one_refused(as_anna, anna):
     assert as_anna.post("/workspace/status/", {"status": "asleep"}).status_code == 400
     anna.refresh_from_db()
     assert anna.status == Status.BREAK_LUNCH
-    assert list(anna.status_changes.values_list("status", flat=True)) == ["lunch"]
+    assert list(anna.changes.values_list("status", flat=True)) == ["lunch"]
 
 
 def test_every_request_of_the_workspace_is_a_sign_of_life(as_anna, anna):

@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from dialogs.models import Delivery, DeliveryStatus, Pulse
+from dialogs.system_messages import text_of as words_of
 from notifications import smtp
 from notifications.actions import delivery, writing
 from notifications.models import DeliveryAttempt, EmailStatus, Outcome, OutgoingEmail
@@ -346,7 +347,10 @@ class TestNothingIsLost:
         letter.dialog.refresh_from_db()
         assert letter.dialog.in_workspace
         note = letter.dialog.messages.get(code="entered_undelivered")
-        assert note.params == {"why": "the mail server refused it for good (550 no such user)"}
+        assert note.params == {"undelivered": "refused", "detail": "550 no such user"}
+        assert words_of(note.code, note.params).endswith(
+            "could not be delivered: the mail server refused it for good (550 no such user)"
+        )
 
     def test_an_unknown_one_too(self, letter, host):
         host.cut_after_data = lambda _: True

@@ -295,7 +295,7 @@ class TestMailOnly:
         after_window()
         dialog.refresh_from_db()
         assert dialog.in_workspace
-        assert dialog.messages.get(code="entered_undelivered").params["why"].startswith("no address")
+        assert dialog.messages.get(code="entered_undelivered").params["undelivered"] == "no_address"
 
 
 def test_writing_twice_writes_once(account, visitor):

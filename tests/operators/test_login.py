@@ -5,6 +5,7 @@ from time import sleep
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError, connection
 from django.urls import reverse
 
 from operators.configuration import archive_account, restore_account, set_password
@@ -134,6 +135,16 @@ class TestFailures:
             sign_in(client, password="wrong")
         assert sign_in(client).status_code in {302, 429}
         sleep(1.2)
+        assert sign_in(client).status_code == 302
+
+    def test_an_attempt_that_nobody_could_judge_is_no_failure(self, client, people_with_passwords):
+        def fail(*arguments):
+            raise OperationalError("connection refused")
+
+        client.raise_request_exception = False
+        with connection.execute_wrapper(fail):
+            for _ in range(11):
+                assert sign_in(client).status_code == 503
         assert sign_in(client).status_code == 302
 
 

@@ -186,8 +186,8 @@
   }
 
   function hear(news) {
-    const epoch = (position) => String(position).split('.')[0];
-    const knewNothing = epoch(since) !== epoch(news.since);
+    // a position names every live process that has answered this page, the one that speaks first
+    const knewNothing = !String(since).includes(String(news.since).split('.')[0]);
     since = news.since;
     if (news.service !== service) {
       service = news.service;
@@ -230,8 +230,10 @@
         if (event.data === 'ping') mine.send('pong');
         heard = true;
         connected(true);
-        if (event.data === 'ping') heal();
-        else hear(JSON.parse(event.data));
+        if (event.data === 'ping') { heal(); return; }
+        const said = JSON.parse(event.data);
+        if (said.ticket) session.ticket = said.ticket;  // to come back with, when the stream is cut
+        else hear(said);
       });
       mine.onclose = (event) => over(event.code);
     });
@@ -409,6 +411,7 @@
   function take(conversation) {
     lastLook = Date.now();
     if (!conversation) return;
+    if (conversation.anew) talk = null;  // what this page had read is not there any more
     if (!talk || talk.number !== conversation.number) {
       messages = [];
       awayFrom = Infinity;

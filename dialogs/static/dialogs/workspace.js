@@ -15,9 +15,14 @@
   var offset = body.dataset.now - Date.now();
   function now() { return Date.now() + offset; }
   var days = new Intl.NumberFormat(lang, { style: 'unit', unit: 'day', unitDisplay: 'long' });
-  var hm = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit' });
-  var dated = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-  var dayName = new Intl.DateTimeFormat(lang, { weekday: 'long', day: 'numeric', month: 'long' });
+  /* in the account's time zone, as in its letters; in the browser's own where that does not know it */
+  function clock(options) {
+    try { return new Intl.DateTimeFormat(lang, Object.assign({ timeZone: body.dataset.zone }, options)); } catch (e) { return new Intl.DateTimeFormat(lang, options); }
+  }
+  var hm = clock({ hour: '2-digit', minute: '2-digit' });
+  var dated = clock({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  var dayName = clock({ weekday: 'long', day: 'numeric', month: 'long' });
+  var date = clock({ year: 'numeric', month: 'numeric', day: 'numeric' });
   function length(s) {
     s = Math.max(0, Math.floor(s));
     if (s < 3600) return Math.floor(s / 60) + ':' + ('0' + s % 60).slice(-2);
@@ -26,11 +31,11 @@
     return days.format(Math.floor(h / 24));
   }
   function clocks(r) {
-    var today = new Date().toDateString();
+    var today = date.format(now());
     $$('[data-clock]', r).forEach(function (e) {
       if (!e.dataset.clock) return;
-      var d = new Date(+e.dataset.clock);
-      put(e, (d.toDateString() === today ? hm : dated).format(d));
+      var d = new Date(+e.dataset.clock), near = e.dataset.from ? date.format(+e.dataset.from) : today;
+      put(e, (date.format(d) === near ? hm : dated).format(d));
       if (!e.dateTime) e.dateTime = d.toISOString();
     });
     $$('[data-day]', r).forEach(function (e) { put(e, dayName.format(new Date(+e.dataset.day))); });
@@ -51,6 +56,7 @@
 
   /* ----- one loud card: of the visitors on the site, the one who waits longest ----- */
   function loudest() {
+    if (handIsOn()) return;  // it is larger than the others: choosing another would move them
     var best = null;
     $$('#section-waiting .card, #section-mine .card, #section-general .card').forEach(function (c) {
       var w = $('.wait[data-since]', c);
@@ -88,7 +94,7 @@
   list.addEventListener('click', function (e) { if (e.target.closest('.section-held')) { handAt = 0; release(); } });
 
   function sameAs(a, b) {
-    a.className = b.className.replace(/ ?card--(loud|arrived)/g, '');
+    a.className = b.className + (a.classList.contains('card--loud') ? ' card--loud' : '');
     ['aria-current', 'data-away', 'href'].forEach(function (n) {
       if (b.hasAttribute(n)) a.setAttribute(n, b.getAttribute(n)); else a.removeAttribute(n);
     });
@@ -99,25 +105,39 @@
     }
   }
   function fromHtml(html) { return new DOMParser().parseFromString(html, 'text/html'); }
+  /* what a card says anew must not push those below it away from the hand: all keep their heights as long as it is there */
+  function fixHeights() {
+    cards().map(function (c) { return [c, c.offsetHeight]; }).forEach(function (pair) { pair[0].style.height = pair[1] + 'px'; });
+  }
+  function fit() {
+    cards().forEach(function (c) { c.classList.remove('card--still'); });
+    cards().filter(function (c) { return c.scrollHeight > c.clientHeight; }).forEach(function (c) { c.classList.add('card--still'); });
+  }
+  function loosen() { cards().forEach(function (c) { c.classList.remove('card--still'); c.style.height = ''; }); }
   function panel(html) {
-    var fresh = fromHtml(html);
+    var fresh = fromHtml(html), held = handIsOn();
+    if (held) fixHeights();
     $$('.card-list > li', fresh).forEach(function (li) {
       var old = document.getElementById(li.id);
       if (old && list.contains(old)) sameAs($('.card', old), $('.card', li));
     });
+    if (held) fit();
     arrange(fresh, false); done();
   }
   function done() { loudest(); tick(); title(); rove(); }
   function arrange(fresh, now) {
-    var held = !now && handIsOn(), tops = new Map(), changes = 0;
-    if (!held) $$('.card', list).forEach(function (c) { tops.set(c, c.getBoundingClientRect().top); });
+    var held = !now && handIsOn(), tops = new Map();
+    if (!held) {
+      $$('.card', list).forEach(function (c) { tops.set(c, c.getBoundingClientRect().top); });
+      loosen();
+    }
     var active = document.activeElement, all = {};
     $$('.section', fresh).forEach(function (section) {
       var mine = document.getElementById(section.id), ul = $('.card-list', mine), wanted = $$('.card-list > li', section);
       wanted.forEach(function (li) { all[li.id] = true; });
       var missing = wanted.filter(function (li) { var o = document.getElementById(li.id); return !o || o.parentNode !== ul; }).length;
       var button = $('.section-held', mine);
-      button.hidden = !(held && missing); put(button, '+' + missing); changes += missing;
+      button.hidden = !(held && missing); put(button, '+' + missing);
       if (held) return;
       wanted.forEach(function (li, i) {
         var node = document.getElementById(li.id), card;
@@ -134,10 +154,9 @@
     });
     $$('.card-list > li', list).forEach(function (li) {
       if (all[li.id]) return;
-      changes += 1;
       if (held) { var c = $('.card', li); c.classList.add('card--gone'); c.title = words.took; } else li.remove();
     });
-    if (held) { waiting = changes ? fresh : null; return; }
+    if (held) { waiting = fresh; return; }
     if (active && active !== document.activeElement && list.contains(active)) active.focus({ preventScroll: true });
     var ms = parseFloat(getComputedStyle(root).getPropertyValue('--t-move')) || 0;
     tops.forEach(function (top, c) {
@@ -157,7 +176,9 @@
     keepDraft();
     var fresh = fromHtml(html), m = fresh.getElementById('dialog'), v = fresh.getElementById('visitor');
     var side = ws.dataset.side;
-    main().replaceWith(document.importNode(m, true)); $('#visitor').replaceWith(document.importNode(v, true));
+    var same = opened() && m.dataset.number === opened();
+    main().replaceWith(document.importNode(m, true));
+    if (same) visitorNews(v); else { $('#visitor').replaceWith(document.importNode(v, true)); learn(); }
     ws.dataset.view = opened() ? 'dialog' : 'list'; ws.dataset.side = focus ? '' : side || '';
     clocks(); ready();
     if (focus) ($('#take') || reply() || main()).focus({ preventScroll: true });
@@ -186,10 +207,29 @@
       if (node.dataset.key) { var mine = $('[data-pending="' + node.dataset.key + '"]', inner); if (mine) mine.remove(); }
       inner.insertBefore(document.importNode(node, true), $('[data-pending]', inner)); added += 1;
     });
-    var v = $('#visitor'), fv = fresh.getElementById('visitor');
-    if (v.dataset.html !== fv.innerHTML && !v.contains(document.activeElement)) { v.dataset.html = fv.innerHTML; v.innerHTML = fv.innerHTML; }
+    visitorNews(fresh.getElementById('visitor'));
     clocks();
     if (added && follow) bottom(); else if (added) below();
+  }
+  /* the visitor's column, block by block: what did not change keeps its place, its focus and what is unfolded */
+  var told = new WeakMap();
+  function learn() { $$('#visitor .block').forEach(function (b) { told.set(b, b.innerHTML); }); }
+  function visitorNews(fresh) {
+    var panel = $('#visitor .panel'), last = null;
+    $$('.block', panel).forEach(function (b) { if (!$('[id="' + b.id + '"]', fresh)) b.remove(); });
+    $$('.block', fresh).forEach(function (b) {
+      var mine = $('[id="' + b.id + '"]', panel), focus = document.activeElement, html = b.innerHTML;
+      if (!mine) {
+        mine = document.importNode(b, true); told.set(mine, html);
+        panel.insertBefore(mine, last ? last.nextSibling : panel.firstChild);
+      } else if (told.get(mine) !== html && (!mine.contains(focus) || focus.id)) {
+        var unfolded = $$('details[open]', mine), focused = mine.contains(focus) ? focus.id : '';
+        mine.innerHTML = html; told.set(mine, html);
+        unfolded.forEach(function (d) { var same = document.getElementById(d.id); if (same) same.open = true; });
+        if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+      }
+      last = mine;
+    });
   }
   function below() {
     if ($('.new-below')) return;
@@ -410,5 +450,5 @@
     if (run) { e.preventDefault(); run(); }
   });
 
-  clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
+  learn(); clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
 })();

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from dialogs.actions.presence import renew_process
 from dialogs.models import Dialog, Pulse
-from dialogs.views import metrics
+from notifications import metrics
+from notifications.models import OutgoingEmail
 from tests import people
 from webim_offline.database_clock import database_now
 
@@ -27,13 +29,34 @@ def test_what_it_tells(client, account, process):
     people.start_dialog(account)
     Dialog.objects.filter(visitor=visitor).update(wake_at=database_now() - timedelta(seconds=90))
     Pulse.objects.create(name=Pulse.BEAT, at=database_now() - timedelta(seconds=7))
+    renew_process(process.pk, process.renewed_at, streams=5, polls=2)
     found = told(client)
     assert found["webim_live_processes"] == 1
+    assert found['webim_connections_held{kind="stream"}'] == 5
+    assert found['webim_connections_held{kind="poll"}'] == 2
     assert found['webim_visits_alive{held="yes"}'] == 1
     assert found['webim_queue_dialogs{queue="general"}'] == 1
     assert found['webim_queue_dialogs{queue="offline"}'] == 1
     assert 90 <= found["webim_deadline_lateness_seconds"] < 120
     assert 7 <= found['webim_pulse_age_seconds{part="beat"}'] < 37
+
+
+def test_the_outbox(client, account):
+    dialog = people.start_dialog(account)
+    now = database_now()
+    row = {"account": account, "dialog": dialog, "kind": "first", "told_revision": 1, "give_up_at": now}
+    for place, (age, next_try) in enumerate([(300, 60), (500, None), (200, 120)]):
+        OutgoingEmail.objects.create(
+            **row,
+            dedupe_key=str(place),
+            message_id=str(place),
+            created_at=now - timedelta(seconds=age),
+            next_try_at=next_try and now - timedelta(seconds=next_try),
+        )
+    found = told(client)
+    assert found["webim_outbox_letters"] == 2
+    assert 300 <= found["webim_outbox_age_seconds"] < 330
+    assert 120 <= found["webim_outbox_lateness_seconds"] < 150
 
 
 def test_an_empty_service_has_figures_too(client):
@@ -50,5 +73,5 @@ def test_strangers_learn_nothing(client):
 def test_few_queries(django_assert_num_queries, account):
     people.start_dialog(account)
     now = database_now()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         list(metrics.figures(now))

@@ -1,0 +1,114 @@
+"""What the product shows, held against what the oracle says."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dialogs import system_messages
+from dialogs.models import Dialog, MessageKind
+from tests.model import oracle
+from tests.model.facts import History
+from tests.model.product import Product
+
+if TYPE_CHECKING:
+    from tests.model.story import Story
+
+Compared = tuple[str, object, object]  # what, what the product says, what it should be
+SYSTEM = {
+    system_messages.LEFT: oracle.LEFT_NOTICE,
+    system_messages.WENT_OFFLINE: oracle.WENT_OFFLINE,
+    system_messages.RETURNED: oracle.CAME_BACK,
+    system_messages.ENTERED: oracle.BROUGHT_IN,
+}
+SECTIONS = {"waiting": "waiting", "mine": "in_dialog", "general": "general", "offline": "offline", "others": "others"}
+
+
+def differences(story: "Story") -> list[str]:
+    """Sentences, one for each thing that differs at this moment; none when all is well."""
+    history, product, now = story.history, story.product, story.now
+    turn = len(story.told)  # panels and availability cost the most: a part of them in turn
+    viewers, places = sorted(history.operators), places_of(history)
+    found = [*of_visitors(history, product, now), *of_dialogs(history, product, now)]
+    for viewer in viewers if story.thorough else [viewers[turn % len(viewers)]]:
+        found += of_panel(history, product, now, viewer)
+    for place in places if story.thorough else [places[turn % len(places)]]:
+        found += of_availability(history, product, now, *place)
+        for then in story.moments[-5:] if story.thorough else [story.moments[-1 - turn % min(5, len(story.moments))]]:
+            found += of_availability_then(history, product, then, *place)
+    return [
+        f"{now:%H:%M:%S.%f} {what}: the product says {says!r}, the rules say {should!r}"
+        for what, says, should in found
+        if says != should
+    ]
+
+
+def of_visitors(history: History, product: Product, at: datetime) -> Iterator[Compared]:
+    """P1 to P3: who is on the site."""
+    for name, visitor in history.visitors.items():
+        here = oracle.presence(history, visitor)
+        present = any(period.begin <= at < period.end for period in here)
+        row = product.visitor(name)
+        yield f"{name} is on the site", row.is_present, present
+        if here and not present:
+            yield f"{name} left at", row.left_at, max(period.end for period in here)
+
+
+def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Compared]:
+    """S1, M5, P3 to P10: every dialog as it stands, with its messages."""
+    rows = product.dialogs()
+    yield "dialogs", [row.number for row in rows], list(range(1, len(history.dialogs) + 1))
+    for row, dialog in zip(rows, history.dialogs, strict=True):
+        what = f"#{row.number}"
+        yield f"{what} department", row.department and row.department.slug, oracle.department(history, dialog)
+        yield f"{what} language", row.language.code, oracle.language(history, dialog)
+        yield f"{what} start state", row.start_state, "offline" if oracle.started_offline(history, dialog) else "online"
+        yield f"{what} email-only", row.email_only, oracle.started_email_only(history, dialog)
+        yield f"{what} started", row.created_at, dialog.started_at
+        yield f"{what} state", row.state, oracle.state(history, dialog, at)
+        yield f"{what} messages", messages(row), oracle.messages(history, dialog, at)
+        if row.is_open:
+            shown = oracle.shown(history, dialog, at)
+            yield f"{what} in the workspace", row.in_workspace, not oracle.is_email_only(history, dialog, at)
+            yield f"{what} is offline", row.is_offline, shown.is_offline
+            yield f"{what} left at", row.away_since, shown.away_since
+
+
+def of_panel(history: History, product: Product, at: datetime, viewer: str) -> Iterator[Compared]:
+    """Q1 to Q3: one operator's left panel."""
+    operator = history.operators[viewer]
+    sections = {number: oracle.section(history, dialog, operator, at) for number, dialog in enumerate(history.dialogs, 1)}
+    says = {number: SECTIONS[section] for number, section in product.sections(viewer).items()}
+    yield f"panel of {viewer}", says, {number: section for number, section in sections.items() if section}
+
+
+def places_of(history: History) -> list[tuple[str | None, str]]:
+    """Every department (and none) with every language."""
+    return [(department, language) for department in (None, *history.departments) for language in history.languages]
+
+
+def of_availability(history: History, product: Product, at: datetime, department: str | None, language: str) -> Iterator[Compared]:
+    """A1, A2: is the service online now?"""
+    online = oracle.online_at(history, department, language, at)
+    yield f"service {department} {language}", product.is_online(department, language), bool(online)
+
+
+def of_availability_then(
+    history: History, product: Product, at: datetime, department: str | None, language: str
+) -> Iterator[Compared]:
+    """A4: who was online at a past moment?"""
+    online = oracle.online_at(history, department, language, at)
+    yield f"online {department} {language} at {at:%H:%M:%S.%f}", product.online_at(department, language, at), online
+
+
+def messages(row: Dialog) -> list[tuple[datetime, str]]:
+    """As the oracle tells them: in the order of their moments."""
+    found = []
+    for message in row.messages.all():
+        match message.kind:
+            case MessageKind.VISITOR:
+                found.append((message.at, "visitor"))
+            case MessageKind.OPERATOR:
+                found.append((message.at, message.author.username))
+            case _:
+                found.append((message.at, SYSTEM[message.code]))
+    return sorted(found)

@@ -1,0 +1,231 @@
+"""The product under test, driven through its own verbs: actions, live processes and the tasks of the clock worker.
+
+Live processes are `LiveApp`s without sockets: their handlers are called as the network would call them, and their loops
+are turned by hand. Pages, workspaces and people are known here by the names the histories use.
+"""
+
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError
+
+from dialogs import queues, tasks
+from dialogs.actions import assignment, conversation, presence
+from dialogs.actions.presence import LONGEST_GAP, Arrival, OutageBetween
+from dialogs.live import tickets
+from dialogs.live.app import LiveApp
+from dialogs.live.neighbours import Neighbours
+from dialogs.live.presence import Visits
+from dialogs.live.streams import Streams
+from dialogs.models import Dialog, Visitor
+from operators import actions as people_actions
+from operators import history
+from operators import tasks as people_tasks
+from operators.availability import service_states
+from operators.models import Department, Language, Operator
+from tests import people
+from tests.model.clock import Clock
+
+NOBODY: Any = None
+SCOPE: dict[str, Any] = {"headers": []}
+RENEW_EVERY = 5  # seconds, as LiveApp does
+
+
+def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a handler that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits for something")
+
+
+class Process(LiveApp):
+    """A live process without a network and without threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.visits = Visits(clock.steady)
+        self.neighbours = Neighbours(self.visits)
+        self.streams = Streams(self.visits.lease)
+        self.renewed_at = self.looked_at = clock.steady()
+        self.written_at: datetime | None = None  # when its row was renewed last
+
+    async def _in_database(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    def turn(self, account_id: int) -> None:
+        """One turn of each of its loops: the board, the lease, presence."""
+        before, self.looked_at = self.looked_at, self.clock.steady()
+        if self.looked_at - before > LONGEST_GAP.total_seconds():
+            self.is_cut_off = True
+        try:
+            self.visits.leases = self.board.read({account_id})
+            if self.is_cut_off or self.clock.steady() - self.renewed_at >= RENEW_EVERY:
+                at_once(self._renew_lease())
+                self.written_at = self.clock.now
+            at_once(self._write_arrivals())
+            at_once(self._write_departures())
+            at_once(self._write_silences())
+            self.visits.claim(presence.unclaimed_visits())
+        except (DatabaseError, OutageBetween):
+            self.is_cut_off = True
+
+    def write_workspaces(self) -> None:
+        """One turn of the loop that stores the signs of life of workspaces."""
+        at_once(self._write_workspaces())
+
+
+class Product:
+    """One account with its people, and the processes that serve it."""
+
+    def __init__(self, clock: Clock, settings: dict[str, Any], operators: dict[str, dict[str, Any]], visitors: list[str]) -> None:
+        self.clock = clock
+        self.account = people.make_account("north-tea", left_messages_email="left@north-tea.example", **settings)
+        self.departments = {row.slug: row for row in Department.objects.filter(account=self.account)}
+        self.languages = {row.code: row for row in Language.objects.filter(account=self.account)}
+        self.operators = {name: people.make_operator(self.account, name, **fields) for name, fields in operators.items()}
+        self.visitors = {name: people.make_visitor(self.account, name=name, email=f"{name}@mail.example") for name in visitors}
+        self.processes: dict[str, Process] = {}
+        self.submissions = 0
+
+    # ----- processes -----
+
+    def start_process(self, name: str) -> None:
+        self.processes[name] = Process(self.clock)
+        self.processes[name].turn(self.account.pk)
+
+    def turn(self) -> None:
+        """Everything that runs by itself runs once."""
+        self.write_workspaces()
+        for process in self.processes.values():
+            process.turn(self.account.pk)
+        self.run_clock_worker()
+
+    def write_workspaces(self) -> None:
+        for process in self.processes.values():
+            process.write_workspaces()
+
+    def run_clock_worker(self) -> None:
+        people_tasks.record_expiries()
+        tasks.apply_setting_changes()
+        tasks.end_lost_visits()
+        tasks.advance_dialogs()
+
+    # ----- visitors -----
+
+    def _claims(self, visitor: str, page: str) -> dict[str, Any]:
+        language = self.languages["en"].pk
+        return {"a": self.account.pk, "v": self.visitors[visitor].pk, "k": page, "d": None, "l": language}
+
+    def page_opens(self, visitor: str, page: str, process: str) -> None:
+        """The page opens a stream or a poll."""
+        ticket = tickets.issue(tickets.VISIT, self._claims(visitor, page))
+        at_once(self.processes[process]._sign_of_visit({"ticket": ticket}, SCOPE))
+
+    def page_answers_ping(self, visitor: str, page: str, process: str) -> None:
+        self.processes[process].visits.sign(Arrival(self.visitors[visitor].pk, self.account.pk, page))
+
+    def page_says_goodbye(self, visitor: str, page: str, process: str) -> None:
+        ticket = tickets.issue(tickets.VISIT, self._claims(visitor, page))
+        at_once(self.processes[process]._visit_bye({"ticket": ticket}, NOBODY, SCOPE))
+
+    def visitor_writes(self, visitor: str, page: str, department: str, language: str) -> int:
+        """Returns the number of the dialog that took the message."""
+        self.submissions += 1
+        submission = conversation.Submission(
+            text="Where is my order?", key=f"key-{self.submissions}", department=department, language=language, visit_key=page
+        )
+        return conversation.visitor_writes(self.account.pk, self.visitors[visitor].pk, submission).dialog.number
+
+    def visitor_closes(self, visitor: str, number: int) -> None:
+        conversation.close_by_visitor(self.visitors[visitor].pk, number)
+
+    # ----- operators -----
+
+    def _person(self, name: str) -> Operator:
+        return Operator.objects.select_related("account").get(pk=self.operators[name].pk)
+
+    def workspace_opens(self, name: str) -> dict[str, Any]:
+        """A request of the workspace, as its page makes; returns the claims of the ticket the page gets."""
+        person = self._person(name)
+        people_actions.seen(person, self.clock.now)
+        return tickets.workspace_claims(person)
+
+    def workspace_answers_ping(self, claims: dict[str, Any], process: str) -> None:
+        self.processes[process]._sign_of_workspace(claims)
+
+    def chooses(self, name: str, status: str, by: str) -> None:
+        people_actions.set_status(self._person(name), status, actor=self._person(by))
+
+    def signs_out(self, name: str) -> None:
+        people_actions.sign_out(self._person(name))
+
+    def becomes(self, name: str, departments: list[str], languages: list[str], active: bool) -> None:
+        people_actions.change_people(
+            self._person(name),
+            departments=[self.departments[slug] for slug in departments],
+            languages=[self.languages[code] for code in languages],
+            active=active,
+            actor=self._person("vera"),
+        )
+
+    def dialog(self, number: int) -> Dialog:
+        return Dialog.objects.get(account=self.account, number=number)
+
+    def operator_takes(self, operator: str, number: int) -> None:
+        assignment.take(self.dialog(number).pk, self.operators[operator])
+
+    def operator_answers(self, operator: str, number: int) -> None:
+        self.submissions += 1
+        conversation.answer(self.dialog(number).pk, self.operators[operator], "It is on its way.", key=f"key-{self.submissions}")
+
+    def operator_closes(self, operator: str, number: int) -> None:
+        conversation.close_by_operator(self.dialog(number).pk, self.operators[operator])
+
+    def brings_in(self, operator: str, number: int) -> None:
+        conversation.bring_into_workspace(self.dialog(number).pk, actor=self.operators[operator])
+
+    def settings_change(self, changes: dict[str, Any]) -> None:
+        people_actions.change_settings(self.account, changes, actor=self.operators["vera"])
+
+    # ----- what it shows -----
+
+    def dialogs(self) -> list[Dialog]:
+        rows = Dialog.objects.filter(account=self.account).order_by("number")
+        return list(rows.select_related("visitor", "department", "language", "operator").prefetch_related("messages__author"))
+
+    def visitor(self, name: str) -> Visitor:
+        return Visitor.objects.get(pk=self.visitors[name].pk)
+
+    def is_online(self, department: str | None, language: str) -> bool:
+        """The service state now, as widgets show it."""
+        place = (self.departments[department].pk if department else None, self.languages[language].pk)
+        return place in service_states([self.account.pk], self.clock.now)[self.account.pk]
+
+    def online_at(self, department: str | None, language: str, at: datetime) -> set[str]:
+        """A4, for a past moment."""
+        department_id = self.departments[department].pk if department else None
+        found = history.online_at(self.account.pk, department_id, self.languages[language].pk, at)
+        return {name for name, person in self.operators.items() if person.pk in found}
+
+    def sections(self, name: str) -> dict[int, str]:
+        """The operator's left panel: dialog number -> section."""
+        operator = Operator.objects.get(pk=self.operators[name].pk)
+        rows = [*queues.held(operator), *queues.queued(operator, is_offline=False), *queues.queued(operator, is_offline=True)]
+        if operator.is_supervisor:
+            rows += queues.others(operator)
+        found = {
+            row.number: queues.section_of(
+                state=row.state,
+                holder_id=row.operator_id,
+                is_offline=row.is_offline,
+                in_workspace=row.in_workspace,
+                viewer_id=operator.pk,
+            )
+            for row in rows
+        }
+        assert len(found) == len(rows), "a dialog stands in two sections"
+        return {number: str(section) for number, section in found.items()}

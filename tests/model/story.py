@@ -1,0 +1,213 @@
+"""One history, told to the product and to the oracle at once, and compared after each step."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from tests.model import oracle
+from tests.model.clock import Clock
+from tests.model.comparison import differences
+from tests.model.facts import History, Operator, Timeline, Visitor
+from tests.model.product import Product
+
+Step = Callable[..., None]
+STEPS: dict[str, Step] = {}
+LONGEST_TICK = 4000  # milliseconds; below P9's five seconds
+LONGEST_BEAT = 1500  # milliseconds between two writings of the signs of life of workspaces; below two seconds (0011)
+NOTICED_WITHIN = timedelta(seconds=1.4)  # how late a live process may notice the end of a visit (P3: on screen within 2 s)
+
+OPERATORS: dict[str, dict[str, Any]] = {
+    "anna": {"departments": ("support",), "languages": ("en", "ru")},
+    "boris": {"departments": ("sales",), "languages": ("ru",)},
+    "vera": {"departments": (), "languages": ("en", "ru"), "role": "supervisor"},
+}
+VISITORS = ["marina", "oleg"]
+SETTINGS = {
+    "visit_lease": 30,
+    "operator_lease": 60,
+    "left_notice_after": 120,
+    "offline_after": 1200,
+    "left_messages_in_workspace": True,
+}
+
+
+class Difference(AssertionError):
+    """Product and oracle say different things."""
+
+
+class Finding(AssertionError):
+    """A history that ends in a difference, or in an error of the product; `line` is its replayable form."""
+
+    def __init__(self, line: str, cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {cause}\n{line}")
+        self.line, self.cause = line, cause
+
+
+def step(function: Step) -> Step:
+    """A kind of step: what happens, told to both sides. Its parameters are JSON values."""
+    STEPS[function.__name__] = function
+    return function
+
+
+@dataclass
+class Page:
+    """What a browser's tab shows: the visit's key, the process its stream leads to, and whether the network carries it."""
+
+    key: str
+    process: str
+    connected: bool = True
+    heard_at: datetime | None = None
+
+
+@dataclass
+class Workspace:
+    """An operator's open workspace: what its ticket claims, where its stream leads to, and when it was heard last."""
+
+    claims: dict[str, Any]
+    process: str
+    heard_at: datetime
+
+
+class Story:
+    """Use as a context manager, inside a transaction that is rolled back. `thorough` compares everything after each step."""
+
+    def __init__(self, settings: dict[str, Any] | None = None, *, thorough: bool = False) -> None:
+        self.thorough = thorough
+        self.settings = SETTINGS | (settings or {})
+        self.told: list[list[Any]] = []
+        self.clock = Clock()
+        self.pages: dict[tuple[str, str], Page] = {}
+        self.pages_opened = 0
+        self.workspaces: dict[str, Workspace] = {}
+        self.moments: list[datetime] = []  # of the steps: what the past is asked for
+
+    def __enter__(self) -> "Story":
+        self.clock.__enter__()
+        now = self.clock.now
+        self.product = Product(self.clock, self.settings, OPERATORS, VISITORS)
+        self.history = History(
+            settings={name: Timeline(now, value) for name, value in self.settings.items()},
+            languages=["en", "ru"],
+            departments={slug: Timeline(now, False) for slug in ("support", "sales")},
+            operators={
+                name: Operator(
+                    name,
+                    Timeline(now, "offline"),
+                    Timeline(now, True),
+                    Timeline(now, frozenset(fields["departments"])),
+                    Timeline(now, frozenset(fields["languages"])),
+                    is_supervisor=fields.get("role") == "supervisor",
+                )
+                for name, fields in OPERATORS.items()
+            },
+            visitors={name: Visitor(name) for name in VISITORS},
+        )
+        self.product.start_process("a")
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self.clock.__exit__(*raised)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now
+
+    def do(self, kind: str, **parameters: Any) -> None:
+        """One step, a millisecond after the last one; then everything that runs by itself runs, and both are compared."""
+        self.told.append([kind, parameters])
+        self.clock.move(1)
+        self.moments.append(self.now)
+        try:
+            STEPS[kind](self, **parameters)
+            self.turn()
+            self.compare()
+        except Exception as cause:
+            raise Finding(self.line, cause) from cause
+
+    @property
+    def line(self) -> str:
+        """The history as JSON: settings, then steps; `replay` lives it through again."""
+        return json.dumps([self.settings, self.told])
+
+    def turn(self) -> None:
+        """Everything that runs by itself runs."""
+        self.history.heard.ran(self.now)
+        self.product.turn()
+
+    def compare(self) -> None:
+        """Raises Difference. While the end of a visit may not have been noticed yet, nothing is asked."""
+        if any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history)):
+            return
+        if found := differences(self):
+            raise Difference("\n".join(found))
+
+    def wait(self, milliseconds: int) -> None:
+        """Time passes; what the network carries answers its pings, everything that runs by itself runs."""
+        while milliseconds > 0:
+            tick = min(milliseconds, self._tick())
+            milliseconds -= tick
+            while tick > 0:
+                beat = min(tick, LONGEST_BEAT)
+                self.clock.move(beat)
+                tick -= beat
+                if tick:
+                    self.history.heard.ran(self.now)
+                    self.product.write_workspaces()
+            self._answer_pings()
+            self.turn()
+
+    def _tick(self) -> int:
+        pings = min(self._seconds_between_pings(), self._between_workspace_pings().seconds)
+        return min(LONGEST_TICK, 1000 * pings)
+
+    def _seconds_between_pings(self) -> int:
+        return max(1, min(10, int(self.history.settings["visit_lease"].at(self.now) / 3)))
+
+    def _answer_pings(self) -> None:
+        every = timedelta(seconds=self._seconds_between_pings())
+        for (visitor, _), page in self.pages.items():
+            if page.connected and page.heard_at and self.now - page.heard_at >= every:
+                self.sign(visitor, page)
+
+        for name, workspace in self.workspaces.items():
+            if self.now - workspace.heard_at >= self._between_workspace_pings():
+                self.sign_of_workspace(name, workspace)
+
+    def _between_workspace_pings(self) -> timedelta:
+        return timedelta(seconds=max(1, min(10, int(self.history.settings["operator_lease"].at(self.now) / 3))))
+
+    def sign_of_workspace(self, name: str, workspace: Workspace) -> None:
+        """The workspace gives a sign of life on its stream."""
+        self.product.workspace_answers_ping(workspace.claims, workspace.process)
+        self.history.operators[name].signs.append(self.now)
+        workspace.heard_at = self.now
+
+    def sign(self, visitor: str, page: Page) -> None:
+        """The page of a tab gives a sign of life on its stream."""
+        self.product.page_answers_ping(visitor, page.key, page.process)
+        self.heard(visitor, page)
+
+    def new_key(self) -> str:
+        """The id of a page load."""
+        self.pages_opened += 1
+        return f"page-{self.pages_opened}"
+
+    def heard(self, visitor: str, page: Page) -> None:
+        """A live process has heard the page."""
+        self.history.visitors[visitor].gave_sign(page.key, self.now, page.process)
+        page.heard_at = self.now
+
+
+def replay(line: str, *, thorough: bool = False) -> Story:
+    """Live a recorded history through once more, in a transaction that is rolled back; raises Finding."""
+    settings, steps = json.loads(line)
+    with transaction.atomic():
+        with Story(settings, thorough=thorough) as story:
+            for kind, parameters in steps:
+                story.do(kind, **parameters)
+        transaction.set_rollback(True)
+    return story

@@ -1,0 +1,11 @@
+"""Random histories, the same ones in every run (`make fuzz` takes new ones)."""
+
+import pytest
+
+from tests.model.machine import Presence
+from tests.model.shrinking import hunt
+
+
+@pytest.mark.django_db
+def test_presence():
+    hunt(Presence, examples=60, steps=30, derandomize=True)

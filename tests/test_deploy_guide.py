@@ -1,0 +1,98 @@
+"""docs/deploy.md, its example files and the code say the same. (tests/crash/test_deployment.py runs them.)"""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import EXAMPLES, GUIDE, INSTALLED, UNITS, example_environment, exec_start, release_steps, units
+from tests.running import ROOT
+from webim_offline.supervisor import CELERY, LIVE_OPTIONS, WORKER
+
+PREFIX = f"{INSTALLED}/.venv/bin/"
+
+
+def words(unit: str) -> list[str]:
+    """A unit's command without the folder of its program."""
+    command = exec_start(unit)
+    assert command.startswith(PREFIX)
+    return shlex.split(command.removeprefix(PREFIX))
+
+
+def ports(kind: str) -> list[str]:
+    """The instances of web or live."""
+    return [unit.partition("@")[2] for unit in units() if unit.startswith(f"{kind}@")]
+
+
+def test_the_units_start_what_the_code_would():
+    celery = list(CELERY[CELERY.index("celery") :])
+    for port in ports("live"):
+        assert words(f"live@{port}") == ["uvicorn", "webim_offline.asgi:live", "--port", port, *LIVE_OPTIONS]
+    for queue in ("clock", "mail"):
+        assert words(f"worker@{queue}") == [*celery, *WORKER, f"--queues={queue}", f"--hostname={queue}@%h"]
+    assert words("beat") == [*celery, "beat", "--loglevel=WARNING"]
+
+
+def test_the_guide_names_the_commands_of_the_units():
+    block = re.search(r"## Processes\n.*?```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    of_units = [" ".join(words(unit)) for unit in units() if unit not in {"web@8102", "live@8202"}]
+    assert block[1].strip().splitlines() == of_units
+
+
+def test_every_process_is_there_and_nginx_leads_to_each():
+    assert len(ports("web")) >= 2
+    assert len(ports("live")) >= 2
+    assert {unit for unit in units() if "@" not in unit or not unit.partition("@")[2].isdecimal()} == {
+        "worker@clock",
+        "worker@mail",
+        "beat",
+    }
+    config = (EXAMPLES / "nginx.conf").read_text()
+    for kind in ("web", "live"):
+        upstream = re.search(rf"upstream {kind} {{(.*?)}}", config, re.DOTALL)[1]
+        assert re.findall(r"server 127\.0\.0\.1:(\d+)", upstream) == ports(kind)
+
+
+def test_the_restart_of_the_guide_names_every_instance():
+    guide = GUIDE.read_text()
+    for kind in ("web", "live"):
+        loop = re.search(rf"for port in ([\d ]+); do\s+systemctl restart webim_offline-{kind}@", guide)
+        assert loop[1].split() == ports(kind)
+    for unit in ("worker@clock", "worker@mail", "beat"):
+        assert f"webim_offline-{unit}" in guide
+
+
+def test_the_example_environment_holds_what_the_readme_explains():
+    readme = (ROOT / "README.md").read_text()
+    for name in example_environment():
+        assert f"`{name}`" in readme, name
+
+
+def test_the_steps_of_a_release_can_be_run():
+    for step in release_steps():
+        program, *arguments = shlex.split(step)
+        assert program == ".venv/bin/python"
+        answer = subprocess.run([sys.executable, *arguments[:2], "--help"], cwd=ROOT, capture_output=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here to read its units")
+def test_systemd_understands_the_units(tmp_path: Path):
+    for file in UNITS.iterdir():
+        text = file.read_text().replace(PREFIX, f"{Path(sys.executable).parent}/")
+        (tmp_path / file.name).write_text(text)
+    files = []
+    for unit in units():
+        name, at, instance = unit.partition("@")
+        file = tmp_path / f"webim_offline-{unit}.service"
+        if instance:
+            shutil.copy(tmp_path / f"webim_offline-{name}{at}.service", file)
+        files.append(file)
+    verdict = subprocess.run(
+        ["systemd-analyze", "verify", *files, tmp_path / "webim_offline.target"], capture_output=True, text=True, check=False
+    )
+    assert (verdict.returncode, [line for line in verdict.stderr.splitlines() if "webim_offline" in line]) == (0, [])
