@@ -1,5 +1,7 @@
 """Visitors, their visits, and the dialogs they begin. Writes go through `dialogs.actions`; `state` holds the rules."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -210,6 +212,7 @@ class Dialog(models.Model):
                 name="dialog_held",
                 condition=Q(state__in=OPEN_STATES, operator__isnull=False, in_workspace=True),
             ),
+            models.Index(fields=["account", "created_at", "id"], name="dialog_archive"),  # archive: newest first, by period
         ]
 
     def __str__(self) -> str:
@@ -386,6 +389,28 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recipient}: {self.get_status_display()}"
+
+
+class SearchWords(models.TextField):
+    """Words as a search compares them: a tsvector on PostgreSQL; on SQLite stems with spaces between, each once."""
+
+    def db_type(self, connection: Any) -> str | None:
+        return "tsvector" if connection.vendor == "postgresql" else super().db_type(connection)
+
+
+class SearchText(models.Model):
+    """What the archive's search reads of a dialog, or of a part of a very long one (Q13).
+
+    Written by the database's own triggers with every message and every change of contacts, and by nobody else
+    (migration 0002, decision 0014).
+    """
+
+    dialog = models.ForeignKey(Dialog, models.CASCADE, related_name="+")
+    words = SearchWords(editable=False)
+    contacts = SearchWords(editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.dialog_id}"
 
 
 class Pulse(models.Model):

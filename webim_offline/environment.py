@@ -99,7 +99,7 @@ def database(url: str, embedded_file: Path) -> dict:
 def sqlite(path: Path) -> dict:
     """SQLite as the embedded mode needs it: writers queue for the lock instead of failing in the middle."""
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "webim_offline.sqlite",
         "NAME": str(path),
         "CONN_MAX_AGE": None,
         # a file like the real one: Django's in-memory test database locks whole tables and does not wait for them
