@@ -28,15 +28,23 @@ QUIET = [
     "--disable-sync",
 ]
 HELPER = """
-import contextlib, io, json, sys, traceback
+import contextlib, io, json, sys, threading, time, traceback
 from datetime import timedelta
 import django
 django.setup()
+from django.db import OperationalError
 from dialogs.actions import assignment, conversation
+from dialogs.actions.presence import end_lost_visits
 from dialogs.models import *
 from operators.actions import change_settings, set_status
 from operators.models import *
 from webim_offline.database_clock import database_now
+def sweep():
+    while True:
+        time.sleep(1)
+        with contextlib.suppress(OperationalError):  # the file was locked for long: the next one
+            end_lost_visits()
+threading.Thread(target=sweep, daemon=True).start()
 for line in sys.stdin:
     said, problem = io.StringIO(), ""
     try:
@@ -55,7 +63,11 @@ def free_port() -> int:
 
 
 class Server:
-    """The embedded web and live server on its own SQLite file. `run` does something behind the scenes, in another process."""
+    """The embedded web and live server on its own SQLite file. `run` does something behind the scenes, in another process.
+
+    That process also ends lost visits each second, as the clock worker does: a page that wrote and then fell silent is let go
+    by the live process before its message's lease is over, and nobody else would end it (P2, P9).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
