@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Greatest
 
 from dialogs import state
 from dialogs.actions.record import Record
 from dialogs.actions.timeouts import timeouts_by_account
-from dialogs.models import OPEN_STATES, Dialog, Pulse, State, Visit
+from dialogs.models import OPEN_STATES, Dialog, Message, Pulse, State, Visit
 from operators.actions import TIMEOUTS, VISIT_LEASE
 from operators.models import Account, SettingChange
 from webim_offline.database_clock import database_now
@@ -94,7 +95,7 @@ def forget_beats() -> None:
 
 def apply_setting_changes() -> int:
     """Ring the alarms of visitors who are already gone when a timeout of their account got shorter or was switched on, and
-    let a shorter lease end the visits that are there.
+    let a changed lease of visits end those that are there.
 
     A longer one needs nothing: the old alarm rings early, and the rules set it anew. Returns how many changes were handled.
     Safe to run twice at once, or to be broken off: a change is handled when all its alarms are set.
@@ -104,22 +105,26 @@ def apply_setting_changes() -> int:
         return 0
     _ring({change.account_id for change in changes if change.field in TIMEOUTS and _acts_sooner(change)})
     for change in changes:
-        if change.field == VISIT_LEASE and _acts_sooner(change):
-            _shorten_visits(change.account_id, int(change.new))
+        if change.field == VISIT_LEASE:
+            _move_ends(change)
     SettingChange.objects.filter(pk__in=[change.pk for change in changes], handled_at=None).update(handled_at=database_now())
     return len(changes)
 
 
-def _shorten_visits(account_id: int, lease: int) -> None:
-    """P2: what a message, or a lost process, gave a visit by the old lease ends by the new one, counted from now (Z2)."""
-    latest = database_now() + timedelta(seconds=lease)
-    Visit.objects.filter(account=account_id, ended_at=None, expires_at__gt=latest).update(expires_at=latest)
+@transaction.atomic
+def _move_ends(change: SettingChange) -> None:
+    """P2: what a message, or a lost process, gave a visit by the old lease ends by the new one, not before it was stored (Z2)."""
+    if not SettingChange.objects.filter(pk=change.pk, handled_at=None).update(handled_at=database_now()):
+        return  # moved by another worker: it must not be moved twice
+    longer_by = timedelta(seconds=int(change.new) - int(change.old))
+    given = Visit.objects.filter(account=change.account_id, ended_at=None, expires_at__gt=change.at)
+    # who wrote since then got the new lease
+    given = given.exclude(Exists(Message.objects.filter(visitor=OuterRef("visitor"), at__gt=change.at)))
+    given.update(expires_at=Greatest(F("expires_at") + longer_by, Value(change.at, DateTimeField())))
 
 
 def _acts_sooner(change: SettingChange) -> bool:
     old, new = int(change.old), int(change.new)
-    if change.field == VISIT_LEASE:  # 0 is no "never" there
-        return new < old
     return new > 0 and (old == 0 or new < old)
 
 

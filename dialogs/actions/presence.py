@@ -1,6 +1,6 @@
 """Visits begin and end; what that does to visitors and their open dialogs (P1 to P3, P6, P7, P9, P10)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +16,8 @@ from dialogs.actions.record import Record, moved_to, seconds
 from dialogs.actions.timeouts import timeouts_by_account
 from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
-from operators.actions import lock_accounts_shared
-from operators.models import Account
+from operators.actions import VISIT_LEASE, lock_accounts_shared
+from operators.models import Account, SettingChange
 from webim_offline.database_clock import database_now
 from webim_offline.steady_clock import steady_now
 
@@ -153,14 +153,15 @@ def visits_ended(departures: Iterable[Departure], *, process_id: UUID, found_at:
     ends: dict[int, tuple[int, datetime]] = {}
     staying: set[int] = set()
     let_go: list[int] = []
+    lease_since = _lease_changes(accounts, now, now - timedelta(seconds=max((one.ago for one in by_key.values()), default=0)))
     for visit_id, visitor_id, key, holder, expires_at in alive.values_list("pk", "visitor_id", "key", "process_id", "expires_at"):
         departure = by_key.get((visitor_id, key))
         if departure is None or holder not in {process_id, None}:
             staying.add(visitor_id)
             continue
         at = now - timedelta(seconds=max(0.0, departure.ago))
-        if expires_at is not None and not departure.said_goodbye:
-            at = max(at, expires_at)
+        if not departure.said_goodbye:
+            at = max(at, expires_at or at, lease_since.get(visitors[visitor_id].account_id, at))
         if at <= now:
             ends[visit_id] = (visitor_id, at)
         else:
@@ -168,6 +169,12 @@ def visits_ended(departures: Iterable[Departure], *, process_id: UUID, found_at:
             let_go.append(visit_id)
     Visit.objects.filter(pk__in=let_go).update(process=None)
     _end(ends, staying, visitors, accounts, now, known_since=now)
+
+
+def _lease_changes(account_ids: Collection[int], now: datetime, earliest: datetime) -> dict[int, datetime]:
+    """When accounts changed their `visit_lease` last, if after `earliest`: no visit ended by it before (Z2)."""
+    changes = SettingChange.objects.filter(account__in=account_ids, field=VISIT_LEASE, at__gt=earliest, at__lte=now)
+    return dict(changes.order_by("pk").values_list("account_id", "at"))
 
 
 def _refuse_late(found_at: float | None) -> None:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from dialogs import tasks
 from dialogs.actions import deadlines, presence
 from dialogs.actions.conversation import bring_into_workspace
+from dialogs.actions.presence import Departure, visits_ended
 from dialogs.models import Dialog, Visit
 from operators.actions import change_settings
 from operators.models import Account, SettingChange
@@ -338,11 +339,46 @@ class TestTheAdmin:
         assert fresh(account).offline_after == 1200
 
 
-def test_a_shorter_lease_ends_what_a_message_had_given_its_page(account, visitor):
-    people.write(visitor, visit_key="page-1")
-    change_settings(account, {"visit_lease": 3}, actor=None)
-    deadlines.apply_setting_changes()
-    assert Visit.objects.get().expires_at <= database_now() + timedelta(seconds=3)
-    change_settings(account, {"visit_lease": 60}, actor=None)
-    deadlines.apply_setting_changes()
-    assert Visit.objects.get().expires_at <= database_now() + timedelta(seconds=3)
+class TestTheLeaseOfVisits:
+    """P2 with Z2: a visit ends by the lease in force, never before that was stored."""
+
+    @pytest.fixture
+    def wrote_at(self, visitor):
+        """When her page, of which no live process hears anything, sent a message."""
+        people.write(visitor, visit_key="page-2")
+        return Dialog.objects.get().created_at
+
+    def ends(self):
+        return Visit.objects.get(key="page-2").expires_at
+
+    def test_what_a_message_gave_its_page_follows(self, account, wrote_at):
+        for lease in (60, 20, 7):
+            change(account, visit_lease=lease)
+            assert self.ends() == wrote_at + timedelta(seconds=lease)
+
+    def test_it_ends_nothing_before_it_was_stored(self, account, wrote_at):
+        change(account, visit_lease=0)
+        assert self.ends() == SettingChange.objects.get().at > wrote_at
+
+    def test_a_message_of_later_has_the_new_one_already(self, account, visitor, wrote_at):
+        change_settings(account, {"visit_lease": 10}, actor=None)
+        people.write(visitor, visit_key="page-2")
+        deadlines.apply_setting_changes()
+        assert self.ends() == Dialog.objects.get().last_message_at + timedelta(seconds=10)
+
+    def test_it_acts_once_whoever_applies_it_too(self, account, wrote_at):
+        change_settings(account, {"visit_lease": 20}, actor=None)
+        (same,) = SettingChange.objects.all()
+        deadlines.apply_setting_changes()
+        deadlines._move_ends(same)
+        assert self.ends() == wrote_at + timedelta(seconds=20)
+
+    def test_a_page_that_was_silent_for_longer_left_when_it_was_stored(self, account, visitor, process):
+        change_settings(account, {"visit_lease": 5}, actor=None)
+        people.depart(visitor, process, ago=20)
+        assert fresh(visitor).left_at == SettingChange.objects.get().at
+
+    def test_a_goodbye_has_its_own_moment(self, account, visitor, process):
+        change_settings(account, {"visit_lease": 5}, actor=None)
+        visits_ended([Departure(visitor.pk, "page-1", 20, said_goodbye=True)], process_id=process.pk)
+        assert fresh(visitor).left_at < SettingChange.objects.get().at
