@@ -2,7 +2,8 @@
 
 Streams are WebSockets (see `streams`); a page that cannot have one polls. Bodies are JSON sent as text/plain, so that a
 widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body that is not understood, 401 for a ticket
-(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 503 while the database has to be asked and is away.
+(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 429 for one page too many, 503 while the database has
+to be asked and is away, and for a page that this process has no room for.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import json
 import logging
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache, partial
@@ -29,7 +30,8 @@ from dialogs.live.presence import Ended, Visits
 from dialogs.live.service import Board, NotKnown
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
-from operators.actions import operator_channel, workspace_channel, workspaces_seen
+from operators.actions import operator_channel, service_channel, workspace_channel, workspaces_seen
+from operators.sessions import valid_sessions
 from webim_offline import realtime
 from webim_offline.errors import COME_AGAIN
 from webim_offline.steady_clock import steady_now
@@ -43,11 +45,14 @@ TICK = 0.2
 RENEW_EVERY = 5.0
 CLAIM_EVERY = 1.0
 WORKSPACES_EVERY = 0.5  # seconds; signs of life of workspaces, all of them in one statement, soon enough for a short lease
+CHECK_EVERY = 30.0  # seconds; the right to every workspace stream (X5), whatever hints were lost
 AGAIN_AFTER = 1.0  # seconds
 MOST_VISITS = 100  # pages of one visitor at once
+MOST_HELD = 200_000  # visits of one process, about 100 MiB: ten times as many as it holds streams
 LONGEST_HOST = 300
 NO_STORE = [(b"cache-control", b"no-store")]
 CORS = [*NO_STORE, (b"access-control-allow-origin", b"*")]
+COME_AGAIN_STATUSES = {429, 503}
 COME_AGAIN_HEADERS = [(b"retry-after", str(COME_AGAIN).encode()), (b"access-control-expose-headers", b"retry-after")]
 
 Scope = dict[str, Any]
@@ -79,6 +84,8 @@ class LiveApp:
         self.streams = Streams(self.visits.lease)
         self.polls = 0
         self.workspaces: dict[int, datetime] = {}  # operator id -> the newest session heard of (tickets.workspace_claims)
+        self.unchecked: set[str] = set()  # channels of operators and accounts whose streams may have lost their right
+        self.checked_at = steady_now()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
         self.unwritten: list[Ended] = []
@@ -235,6 +242,7 @@ class LiveApp:
             await asyncio.sleep(WORKSPACES_EVERY)
             try:
                 await self._write_workspaces()  # nobody's too: that they could be written is what P9 asks
+                await self._check_workspaces()
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
                 await asyncio.sleep(AGAIN_AFTER)
@@ -249,11 +257,33 @@ class LiveApp:
         self.hub.heard([operator_channel(operator_id) for operator_id in heard if operator_id not in valid_from])
         self._end_void_streams(heard, valid_from)
 
-    def _end_void_streams(self, heard: dict[int, datetime], valid_from: dict[int, datetime]) -> None:
+    async def _check_workspaces(self) -> None:
+        """X5: a stream lasts no longer than the right to it, though its page may never give a sign of life."""
+        unchecked, now = self.unchecked, steady_now()
+        is_time = now - self.checked_at >= CHECK_EVERY
+        if not unchecked and not is_time:
+            return
+        self.unchecked = set()
+        due = {
+            claims["o"]
+            for stream in self.streams.all()
+            if "o" in (claims := stream.claims)
+            and (is_time or not unchecked.isdisjoint((operator_channel(claims["o"]), service_channel(claims["a"]))))
+        }
+        try:
+            if due:
+                self._end_void_streams(due, await self._in_database(valid_sessions, due))
+        except DatabaseError:
+            self.unchecked |= unchecked
+            raise
+        if is_time:
+            self.checked_at = now
+
+    def _end_void_streams(self, checked: Collection[int], valid_from: dict[int, datetime]) -> None:
         """X5: streams of people who signed out, were deactivated or changed; who still may comes back with a new ticket."""
         for stream in self.streams.all():
             operator_id = stream.claims.get("o")
-            if operator_id not in heard:
+            if operator_id not in checked:
                 continue
             since = valid_from.get(operator_id)
             if since is None or _session(stream.claims) < since:
@@ -272,6 +302,7 @@ class LiveApp:
         if not (channels := self.neighbours.heard(channels)):
             return
         self.hub.heard(channels)
+        self.unchecked.update(channel for channel in channels if channel.startswith(("service:", "operator:")))
         if any(channel.startswith("service:") for channel in channels):
             self.board.hurry()
 
@@ -295,6 +326,8 @@ class LiveApp:
             _check_host(scope)
             answer = await handler(await _body(receive), receive, scope)
         except Refusal as refusal:
+            if refusal.status in COME_AGAIN_STATUSES:
+                headers = [*headers, *COME_AGAIN_HEADERS]
             await _respond(send, refusal.status, {"error": refusal.reason}, headers)
             return
         except tickets.BadTicket as bad:
@@ -317,7 +350,10 @@ class LiveApp:
                 return
 
     async def _sign_of_visit(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """The sign of life of the page that sent `body`; its claims. Raises BadTicket, and Refusal for a site not listed."""
+        """The sign of life of the page that sent `body`; its claims.
+
+        Raises BadTicket, and Refusal for a site not listed and for a page for which there is no room.
+        """
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         if not self.board.knows(claims["a"]):
             await self.board.know(claims["a"])
@@ -325,6 +361,10 @@ class LiveApp:
             raise Refusal(403, "this site is not listed")
         if not self.visits.renew((claims["v"], claims["k"])):
             tickets.check_age(claims)
+            if self.visits.of_visitor[claims["v"]] >= MOST_VISITS:
+                raise Refusal(429, "too many pages of one visitor")
+            if len(self.visits.alive) >= MOST_HELD:
+                raise Refusal(503, "this process is full")
             self.visits.sign(_arrival(claims, body))
         return claims
 
@@ -410,7 +450,8 @@ class LiveApp:
         except NotKnown:
             await send({"type": "websocket.close", "code": streams.TRY_LATER, "reason": "the database does not answer"})
         except Refusal as refusal:
-            await send({"type": "websocket.close", "code": streams.REFUSED, "reason": refusal.reason})
+            code = streams.TRY_LATER if refusal.status in COME_AGAIN_STATUSES else streams.REFUSED
+            await send({"type": "websocket.close", "code": code, "reason": refusal.reason})
         except Closed as closed:
             if closed.code:
                 await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
@@ -426,8 +467,6 @@ class LiveApp:
     async def _visit_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = await self._sign_of_visit(body, scope)
         arrival = _arrival(claims, body)
-        if self.visits.of_visitor[claims["v"]] > MOST_VISITS:
-            raise Closed(streams.REFUSED, "too many pages of one visitor")
         account_id, place = claims["a"], (claims["d"], claims["l"])
         channel = visitor_channel(claims["v"])
         stream = Stream(self.hub, send, claims, (channel, self.board.channel(account_id)), body.get("since"))
@@ -557,7 +596,7 @@ async def _body(receive: Receive) -> dict[str, Any]:
         raise Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal(400, "the body is not JSON") from None
     if not isinstance(parsed, dict):
         raise Refusal(400, "the body is not a JSON object")
@@ -565,7 +604,8 @@ async def _body(receive: Receive) -> dict[str, Any]:
 
 
 def _text(value: object, longest: int) -> str:
-    return value.replace("\x00", "")[:longest] if isinstance(value, str) else ""
+    """What a page says about itself, as a database can keep it: no NUL, and no half of a surrogate pair."""
+    return value.encode("utf-8", "ignore").decode().replace("\x00", "")[:longest] if isinstance(value, str) else ""
 
 
 async def _respond(send: Send, status: int, answer: dict[str, Any] | None, headers: Headers) -> None:

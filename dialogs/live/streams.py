@@ -233,7 +233,7 @@ def as_object(text: str) -> dict[str, Any]:
     """A frame as a JSON object. Raises Closed."""
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Closed(NOT_UNDERSTOOD, "not JSON") from None
     if not isinstance(parsed, dict):
         raise Closed(NOT_UNDERSTOOD, "not a JSON object")

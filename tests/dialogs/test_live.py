@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 
 import pytest
 from django.db import OperationalError
@@ -419,6 +420,57 @@ class TestApp:
         assert Visitor.objects.get(pk=visitor.pk).is_present
         assert Visit.objects.get().ended_at is None
 
+    def test_any_number_of_visit_ids_takes_no_more_room_than_one_visitor_may_have(self, account, visitor):
+        """X3: whoever makes up visit ids is told to come later, and neither others nor the own pages pay for it."""
+        other = people.make_visitor(account)
+        made_up = [self.ticket(visitor, key=f"made-up-{number}") for number in range(3000)]
+        tickets_of = self.ticket(visitor, key="made-up-0"), self.ticket(other)
+
+        async def story(app):
+            given = Counter()
+            for number, ticket in enumerate(made_up):
+                answer = await post(app, f"/live/visit/{('beat', 'poll')[number >= 2000]}", {"ticket": ticket})
+                given[answer[0], answer[2].get(b"retry-after")] += 1
+            after = [(await post(app, "/live/visit/beat", {"ticket": ticket}))[0] for ticket in tickets_of]
+            await asyncio.sleep(0.7)
+            return given, after, len(app.visits.alive), len(app.visits.arrivals)
+
+        given, after, alive, waiting = self.live(story)
+        assert given == {(204, None): 100, (429, b"5"): 2900}
+        assert (after, alive, waiting) == ([204, 204], 101, 0)
+        assert Visit.objects.count() == 101
+
+    def test_a_process_that_is_full_says_so(self, account, visitor, monkeypatch):
+        monkeypatch.setattr("dialogs.live.app.MOST_HELD", 1)
+        tickets_of = [self.ticket(visitor), self.ticket(people.make_visitor(account))]
+
+        async def story(app):
+            return [(await post(app, "/live/visit/beat", {"ticket": ticket}))[0] for ticket in (*tickets_of, tickets_of[0])]
+
+        assert self.live(story) == [204, 503, 204]
+
+    def test_what_a_page_says_of_itself_never_keeps_a_visit_from_being_written(self, account, visitor):
+        ticket_of = [self.ticket(visitor), self.ticket(people.make_visitor(account))]
+        odd = {"url": "https://shop.example/\ud800tea\x00" + "x" * 5000, "title": "\udfff"}
+
+        async def story(app):
+            for ticket, page in zip(ticket_of, (odd, {"url": 5, "title": ["Tea"]}), strict=True):
+                assert (await post(app, "/live/visit/beat", {"ticket": ticket, "page": page}))[0] == 204
+            await asyncio.sleep(0.7)
+
+        self.live(story)
+        urls = list(Visit.objects.order_by("pk").values_list("page_url", flat=True))
+        assert (urls[0][:26], urls[1]) == ("https://shop.example/teaxx", "")
+
+    def test_a_ticket_for_another_purpose_is_refused_everywhere(self, account, anna, visitor):
+        pages, workspaces = self.ticket(visitor), tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(anna))
+        asked = [(f"/live/visit/{verb}", workspaces) for verb in ("beat", "poll", "bye")] + [("/live/workspace/poll", pages)]
+
+        async def story(app):
+            return [(await post(app, path, {"ticket": ticket}))[:2] for path, ticket in asked], len(app.visits.alive)
+
+        assert self.live(story) == ([(401, {"error": "ticket: for another purpose"})] * 4, 0)
+
     def test_a_part_that_fails_begins_again(self, visitor, monkeypatch, caplog):
         def broken(*arguments, **named):
             raise ZeroDivisionError
@@ -516,6 +568,8 @@ class TestApp:
             ("/live/visit/poll", {}, {"host": "evil.example"}, 421),
             ("/live/visit/poll", b"not json", {}, 400),
             ("/live/visit/poll", b"[1]", {}, 400),
+            ("/live/visit/poll", b"[" * 8000, {}, 400),
+            ("/live/visit/poll", b'{"ticket": "\xff"}', {}, 400),
             ("/live/visit/poll", b"{" + b" " * 9000 + b"}", {}, 413),
             ("/live/visit/poll", {"ticket": "forged.ticket"}, {}, 401),
             ("/live/visit/beat", {"ticket": 5}, {}, 401),

@@ -10,9 +10,10 @@ import pytest
 from dialogs.live import service, streams, tickets
 from dialogs.models import Visitor
 from operators import actions
-from operators.models import Operator
+from operators.models import Account, Operator
 from tests import people
 from tests.dialogs import test_live
+from webim_offline.database_clock import database_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 visit_ticket = test_live.TestApp.ticket
@@ -36,6 +37,9 @@ class Socket:
         self.task = asyncio.create_task(app(scope, self.incoming.get, send))
 
     def say(self, frame):
+        if isinstance(frame, bytes):
+            self.incoming.put_nowait({"type": "websocket.receive", "bytes": frame})
+            return
         text = frame if isinstance(frame, str) else json.dumps(frame)
         self.incoming.put_nowait({"type": "websocket.receive", "text": text})
 
@@ -304,10 +308,106 @@ def test_a_workspace_stream_ends_with_the_right_to_it(account, anna, end, monkey
 
 
 @pytest.mark.parametrize(
+    "end",
+    [
+        actions.sign_out,
+        lambda anna: actions.change_people(anna, departments=[], languages=[], active=False),
+        lambda anna: Operator.objects.filter(pk=anna.pk).update(is_active=False),
+        lambda anna: Account.objects.filter(pk=anna.account_id).update(archived_at=database_now()),
+    ],
+    ids=["signed out", "deactivated", "behind our back", "account archived behind our back"],
+)
+def test_a_workspace_stream_that_never_gives_a_sign_of_life_ends_with_the_right_to_it(account, anna, end, monkeypatch, request):
+    """X5: a hint tells at once; what no hint told of is found by the check of all streams."""
+    if "behind" in request.node.name:
+        monkeypatch.setattr("dialogs.live.app.CHECK_EVERY", 1.0)
+    ticket = workspace_ticket(anna)
+
+    async def story(app):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": ticket, "since": ""})
+        await socket.hear()
+        await asyncio.sleep(0.7)  # its own beginning, a sign of life, has been looked at
+        await asyncio.to_thread(end, anna)
+        while not isinstance(heard := await socket.hear(5), tuple):
+            pass
+        return heard, len(app.streams)
+
+    assert live(story) == ((streams.TICKET, "signed out or changed"), 0)
+
+
+def test_a_status_that_is_chosen_ends_no_stream(account, anna):
+    ticket = workspace_ticket(anna)
+
+    async def story(app):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": ticket, "since": ""})
+        await socket.hear()
+        await asyncio.to_thread(actions.set_status, anna, "online")
+        await asyncio.sleep(1.5)
+        return len(app.streams), app.unchecked
+
+    assert live(story) == (1, set())
+
+
+def test_a_workspace_stream_takes_no_ticket_of_somebody_else(account, other_account, anna, boris):
+    """X5: not of a colleague, and not of another account's person who may be given the same number by mistake."""
+    stranger = people.make_operator(other_account, "stranger")
+    own = workspace_ticket(anna)
+    others = [
+        workspace_ticket(boris),
+        workspace_ticket(stranger),
+        tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(stranger) | {"o": anna.pk}),
+    ]
+
+    async def story(app):
+        heard = []
+        for ticket in others:
+            socket = Socket(app, "/live/workspace/stream")
+            socket.say({"ticket": own, "since": ""})
+            await socket.hear()
+            socket.say({"ticket": ticket})
+            heard.append(await socket.hear())
+        return heard, len(app.streams)
+
+    assert live(story) == ([(streams.TICKET, "ticket: for somebody else")] * 3, 0)
+
+
+def test_a_ticket_that_is_used_twice_is_one_visit_and_revives_none_that_ended(account, visitor, monkeypatch):
+    later = [0.0]
+    monkeypatch.setattr(tickets, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        sockets = []
+        for _ in range(2):
+            sockets.append(Socket(app, "/live/visit/stream"))
+            sockets[-1].say({"ticket": ticket, "since": "", "service": "offline"})
+            await sockets[-1].hear()
+        held = len(app.visits.alive)
+        for socket in sockets:
+            await socket.hang_up()
+        await test_live.post(app, "/live/visit/bye", {"ticket": ticket})
+        await asyncio.sleep(3)
+        later[0] = 61
+        socket = Socket(app, "/live/visit/stream")
+        socket.say({"ticket": ticket, "since": "", "service": "offline"})
+        refused = await socket.hear()
+        beat = (await test_live.post(app, "/live/visit/beat", {"ticket": ticket}))[:2]
+        return held, refused, beat, len(app.visits.alive)
+
+    assert live(story) == (1, (streams.TICKET, "ticket: expired"), (401, {"error": "ticket: expired"}), 0)
+    visitor.refresh_from_db()
+    assert not visitor.is_present
+
+
+@pytest.mark.parametrize(
     ("path", "frames", "code"),
     [
         ("/live/visit/stream", ["not json"], streams.NOT_UNDERSTOOD),
         ("/live/visit/stream", ["[]"], streams.NOT_UNDERSTOOD),
+        ("/live/visit/stream", ["[" * 8000], streams.NOT_UNDERSTOOD),
+        ("/live/visit/stream", [b"{}"], streams.NOT_UNDERSTOOD),
         ("/live/visit/stream", ["x" * 9000], streams.TOO_LARGE),
         ("/live/visit/stream", [{"ticket": "forged"}], streams.TICKET),
         ("/live/visit/stream", ["TICKET", "hello?"], streams.NOT_UNDERSTOOD),
@@ -425,7 +525,8 @@ def test_one_visitor_cannot_hold_a_hundred_pages(visitor, monkeypatch):
         for ticket in ticket_of:
             socket = Socket(app, "/live/visit/stream")
             socket.say({"ticket": ticket, "since": "", "service": "offline"})
-            ends.append(isinstance(await socket.hear(), tuple))
-        return ends
+            ends.append(await socket.hear())
+        return [end if isinstance(end, tuple) else "" for end in ends], len(app.visits.alive)
 
-    assert live(story) == [False, False, False, True, True]
+    refused = (streams.TRY_LATER, "too many pages of one visitor")
+    assert live(story) == (["", "", "", refused, refused], 3)
