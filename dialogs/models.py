@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from dialogs.state import Facts, Timeouts
+from dialogs.state import Facts, Step, Timeouts
 from dialogs.state import wake_at as next_alarm
 from operators.models import Account, Department, Language, Operator
 
@@ -127,6 +127,7 @@ class State(models.TextChoices):
 
 
 OPEN_STATES = (State.QUEUE, State.CHATTING)
+REOPENABLE_STATES = (State.CLOSED_BY_VISITOR, State.CLOSED_BY_OPERATOR)  # until `closes_at`
 
 
 class Numbering(models.Model):
@@ -157,7 +158,11 @@ class Dialog(models.Model):
     state = models.CharField(_("state"), max_length=20, choices=State, default=State.QUEUE)
     operator = models.ForeignKey(Operator, models.PROTECT, null=True, related_name="dialogs", verbose_name=_("operator"))
     created_at = models.DateTimeField(_("created"))
-    picked_up_at = models.DateTimeField(_("picked up"), null=True)
+    picked_up_at = models.DateTimeField(_("picked up"), null=True)  # by the first who did
+    assigned_at = models.DateTimeField(_("assigned"), null=True)  # to `operator`, who has not picked it up
+    pickup_by = models.DateTimeField(null=True)  # Q8: until then
+    # Q8: operators who let it wait {id: moment in ISO}, since it was last picked up
+    passed_over = models.JSONField(default=dict, blank=True, editable=False)
     closed_at = models.DateTimeField(_("closed"), null=True)
 
     from_app = models.BooleanField(_("started in a mobile app"), default=False)
@@ -206,6 +211,14 @@ class Dialog(models.Model):
                 name="dialog_queue",
                 condition=Q(state=State.QUEUE, operator=None, in_workspace=True),
             ),
+            # the heads of the queues (actions.assigner)
+            models.Index(
+                fields=["account", "department", "language", "is_offline", "created_at"],
+                name="dialog_queue_head",
+                condition=Q(state=State.QUEUE, operator=None, in_workspace=True),
+            ),
+            # assigned and not picked up (actions.assigner)
+            models.Index(fields=["pickup_by"], name="dialog_assigned", condition=Q(state=State.QUEUE, operator__isnull=False)),
             # Waiting for a reply, In dialog with you, Other operators (queues.held)
             models.Index(
                 fields=["account", "operator", "created_at"],
@@ -232,9 +245,17 @@ class Dialog(models.Model):
             is_offline=self.is_offline,
             is_open=self.is_open,
             closes_at=self.closes_at,
+            closing=self._closing,
             always_online=self.always_online,
             away_not_before=self.away_not_before,
         )
+
+    @property
+    def _closing(self) -> Step:
+        """What time does to this dialog at `closes_at`."""
+        if not self.is_open:
+            return Step.CLOSED_FOR_GOOD
+        return Step.CLOSED_BY_SILENCE if self.in_workspace else Step.CLOSED_BY_TIME
 
     def settle(self, facts: Facts, timeouts: Timeouts) -> None:
         """Take new facts and set the alarm again: the two never change apart. Saves nothing; see SETTLED."""
@@ -255,6 +276,8 @@ class Dialog(models.Model):
     # what time alone can change, and what people can
     ADVANCED = ("left_notice_at", "went_offline_at", "is_offline", "closes_at", "wake_at")
     SETTLED = (*ADVANCED, "away_since", "always_online", "away_not_before")
+    # who has it, and until when it may wait there
+    HELD = ("state", "operator_id", "picked_up_at", "assigned_at", "pickup_by", "passed_over")
 
 
 class MessageKind(models.TextChoices):
@@ -303,6 +326,10 @@ class EventKind(models.TextChoices):
     VISITOR_WROTE = "visitor_wrote", _("the visitor wrote")
     OPERATOR_WROTE = "operator_wrote", _("the operator answered")
     PICKED_UP = "picked_up", _("picked up")
+    ASSIGNED = "assigned", _("assigned")
+    UNASSIGNED = "unassigned", _("returned to the queue")
+    TRANSFERRED = "transferred", _("transferred")
+    REOPENED = "reopened", _("reopened")
     VISITOR_LEFT = "visitor_left", _("the visitor left the site")
     VISITOR_CAME_BACK = "visitor_came_back", _("the visitor came back")
     LEFT_NOTICE = "left_notice", _("message: the visitor left")
@@ -316,6 +343,8 @@ class EventKind(models.TextChoices):
     CLOSED_BY_VISITOR = "closed_by_visitor", _("closed by the visitor")
     CLOSED_BY_OPERATOR = "closed_by_operator", _("closed by the operator")
     CLOSED_BY_TIME = "closed_by_time", _("closed by time")
+    CLOSED_BY_SILENCE = "closed_by_silence", _("closed: the visitor did not answer")
+    CLOSED_FOR_GOOD = "closed_for_good", _("closed for good")
 
 
 # the kinds that wait for `notifications`; presence is history at once, or thousands of absences a second would queue there

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, npgettext
+from django.utils.translation import gettext_lazy, ngettext, npgettext
 
+from dialogs.actions.assigner import UnassignedReason
+from dialogs.actions.assignment import AT_LIMIT, NOT_ONLINE, NOT_SPOKEN
 from dialogs.actions.devices import Reason
 from dialogs.evidence import listed, start_sentence
 from dialogs.models import DeliveryStatus, Dialog, DialogEvent, EventKind
@@ -131,7 +133,7 @@ def who(person: Operator | None, reader: Operator) -> str:
 
 def _by(event: DialogEvent, reader: Operator, own: str, others: str) -> str:
     """`own` when the reader did it, else `others` with the name of who did."""
-    return own if event.actor == reader else others % {"who": who(event.actor, reader)}
+    return own if event.actor == reader else others.replace("%(who)s", who(event.actor, reader))
 
 
 def _visitor_wrote(event: DialogEvent, reader: Operator) -> str:
@@ -143,7 +145,88 @@ def _operator_wrote(event: DialogEvent, reader: Operator) -> str:
 
 
 def _picked_up(event: DialogEvent, reader: Operator) -> str:
-    return _by(event, reader, _("You took the dialog."), _("%(who)s took the dialog."))
+    if "who" in event.data:
+        told = _by(
+            event, reader, _("You took the dialog over from %(before)s."), _("%(who)s took the dialog over from %(before)s.")
+        )
+        sentence = told.replace("%(before)s", event.data["who"])
+    else:
+        sentence = _by(event, reader, _("You took the dialog."), _("%(who)s took the dialog."))
+    return _after_warnings(sentence, event)
+
+
+# ----- queues and assignment -----
+
+WARNED = {
+    AT_LIMIT: gettext_lazy("the limit was reached"),
+    NOT_ONLINE: gettext_lazy("not online at that moment"),
+    NOT_SPOKEN: gettext_lazy("does not speak the language"),
+}
+
+
+def _after_warnings(sentence: str, event: DialogEvent) -> str:
+    """The sentence, with what the person was warned of before doing it (Q5, Q10)."""
+    warned = [str(WARNED[code]) for code in event.data.get("warned", ()) if code in WARNED]
+    return (
+        _("%(sentence)s Confirmed after a warning: %(warned)s.") % {"sentence": sentence, "warned": listed(warned)}
+        if warned
+        else sentence
+    )
+
+
+def _assigned(event: DialogEvent, reader: Operator) -> str:
+    if event.data.get("operator") == reader.pk:
+        return _("Assigned to you: you had the fewest dialogs of those who could answer.")
+    return _("Assigned to %(who)s, who had the fewest dialogs of those who could answer.") % {"who": event.data["who"]}
+
+
+def _unassigned(event: DialogEvent, reader: Operator) -> str:
+    is_own = event.data.get("operator") == reader.pk
+    told = {
+        UnassignedReason.NOT_PICKED_UP: (
+            _("Returned to the queue: you did not take it in time."),
+            _("Returned to the queue: %(who)s did not take it in time."),
+        ),
+        UnassignedReason.NOT_ONLINE: (
+            _("Returned to the queue: you were not online any more."),
+            _("Returned to the queue: %(who)s was not online any more."),
+        ),
+        UnassignedReason.NOT_THEIRS: (
+            _("Returned to the queue: its department or language is not yours any more."),
+            _("Returned to the queue: its department or language is not %(who)s’s any more."),
+        ),
+        UnassignedReason.ARCHIVED: (
+            _("Returned to the queue: its department was archived."),
+            _("Returned to the queue: its department was archived."),
+        ),
+    }[UnassignedReason(event.data["reason"])]
+    return told[0] if is_own else told[1] % {"who": event.data["who"]}
+
+
+def _transferred(event: DialogEvent, reader: Operator) -> str:
+    data = event.data
+    if data["to"] == "operator":
+        mine = data.get("operator") == reader.pk
+        told = (
+            _by(event, reader, _("You gave it to yourself."), _("%(who)s gave it to you."))
+            if mine
+            else _by(event, reader, _("You gave it to %(whom)s."), _("%(who)s gave it to %(whom)s.")).replace(
+                "%(whom)s", data["who"]
+            )
+        )
+        return _after_warnings(told, event)
+    if data["to"] == "department":
+        told = _by(event, reader, _("You moved it to %(department)s."), _("%(who)s moved it to %(department)s."))
+        return told.replace("%(department)s", data["department"])
+    return _by(event, reader, _("You returned it to the queue."), _("%(who)s returned it to the queue."))
+
+
+def _reopened(event: DialogEvent, reader: Operator) -> str:
+    if "who" in event.data:
+        return _("Reopened by a message of the visitor, for %(who)s.") % {"who": event.data["who"]}
+    if event.data.get("to") == Section.OFFLINE:
+        return _("Reopened by a message of the visitor, in Offline inquiries.")
+    return _("Reopened by a message of the visitor, in General queue.")
 
 
 def _contacts_left(event: DialogEvent, reader: Operator) -> str:
@@ -165,6 +248,14 @@ def _closed_by_visitor(event: DialogEvent, reader: Operator) -> str:
 
 def _closed_by_operator(event: DialogEvent, reader: Operator) -> str:
     return _by(event, reader, _("You closed the dialog."), _("%(who)s closed the dialog."))
+
+
+def _closed_by_silence(event: DialogEvent, reader: Operator) -> str:
+    return _("Closed: the visitor did not answer for %(time)s.") % {"time": length_of(event.data.get("after", 0))}
+
+
+def _closed_for_good(event: DialogEvent, reader: Operator) -> str:
+    return _("Closed for good: nobody wrote for %(time)s after it was closed.") % {"time": length_of(event.data.get("after", 0))}
 
 
 def _closed_by_time(event: DialogEvent, reader: Operator) -> str:
@@ -231,6 +322,10 @@ SENTENCES: dict[EventKind, Callable[[DialogEvent, Operator], str]] = {
     EventKind.VISITOR_WROTE: _visitor_wrote,
     EventKind.OPERATOR_WROTE: _operator_wrote,
     EventKind.PICKED_UP: _picked_up,
+    EventKind.ASSIGNED: _assigned,
+    EventKind.UNASSIGNED: _unassigned,
+    EventKind.TRANSFERRED: _transferred,
+    EventKind.REOPENED: _reopened,
     EventKind.VISITOR_LEFT: _left,
     EventKind.VISITOR_CAME_BACK: _came_back,
     EventKind.LEFT_NOTICE: _left_notice,
@@ -244,4 +339,6 @@ SENTENCES: dict[EventKind, Callable[[DialogEvent, Operator], str]] = {
     EventKind.CLOSED_BY_VISITOR: _closed_by_visitor,
     EventKind.CLOSED_BY_OPERATOR: _closed_by_operator,
     EventKind.CLOSED_BY_TIME: _closed_by_time,
+    EventKind.CLOSED_BY_SILENCE: _closed_by_silence,
+    EventKind.CLOSED_FOR_GOOD: _closed_for_good,
 }

@@ -1,4 +1,4 @@
-"""The rules of presence (P3 to P7, P10) as pure functions: facts and settings in, steps and the next alarm out.
+"""The rules of presence and of closing by time (P3 to P7, P10, Q9, Q11), pure: facts and settings in, steps and alarm out.
 
 No Django here. Moments are aware datetimes from the database's clock; a step carries the moment its rule names (Z2).
 """
@@ -18,6 +18,8 @@ class Step(StrEnum):
     WENT_OFFLINE = "went_offline"  # P5
     RETURNED = "returned"  # P6, after a message of P4 or P5
     CLOSED_BY_TIME = "closed_by_time"  # M10: an email-only dialog, 30 days after its last message
+    CLOSED_BY_SILENCE = "closed_by_silence"  # Q11: the last word is the operator's, and the visitor says nothing
+    CLOSED_FOR_GOOD = "closed_for_good"  # Q9: a closed dialog can be reopened no longer
 
 
 ORDER = {step: place for place, step in enumerate(Step)}
@@ -30,6 +32,7 @@ class Facts:
     `away_since` is the visitor's `left at` (P3), None while a visit is alive or none ever was; `left_notice_at` and
     `went_offline_at` say which messages of this absence are written; `is_offline` is the current state. `always_online`:
     it started in a mobile app and its visitor has a push token now (P7); `away_not_before` is when the last one went.
+    `closes_at` is when time alone does `closing` to it.
     """
 
     away_since: datetime | None = None
@@ -38,16 +41,21 @@ class Facts:
     is_offline: bool = False
     is_open: bool = True
     closes_at: datetime | None = None
+    closing: Step = Step.CLOSED_BY_TIME
     always_online: bool = False
     away_not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """An account's settings; None switches a step off. In force from `since` on, `before` until then."""
+    """An account's settings; None switches a step off. In force from `since` on, `before` until then.
+
+    `reopen`: how long a closed dialog can be reopened (Q9), as it is now.
+    """
 
     left_notice: timedelta | None
     offline: timedelta | None
+    reopen: timedelta = timedelta(0)
     since: datetime | None = None
     before: "Timeouts | None" = None
 
@@ -56,12 +64,17 @@ Due = tuple[datetime, Step]
 
 
 def timeouts_of(
-    left_notice_after: int, offline_after: int, since: datetime | None = None, before: Timeouts | None = None
+    left_notice_after: int,
+    offline_after: int,
+    since: datetime | None = None,
+    before: Timeouts | None = None,
+    reopen_window: int = 0,
 ) -> Timeouts:
     """An account's numbers (seconds, 0 = never) as Timeouts."""
     return Timeouts(
         left_notice=timedelta(seconds=left_notice_after) if left_notice_after else None,
         offline=timedelta(seconds=offline_after) if offline_after else None,
+        reopen=timedelta(seconds=reopen_window),
         since=since,
         before=before,
     )
@@ -79,6 +92,8 @@ NO_ABSENCE = timeouts_of(0, 0)  # for facts without an absence the settings do n
 
 def pending(facts: Facts, timeouts: Timeouts) -> Iterable[Due]:
     """Every step still ahead if nothing else happens, each with its moment."""
+    if facts.closes_at is not None:
+        yield facts.closes_at, facts.closing
     if not facts.is_open:
         return
     if facts.away_since is not None:
@@ -86,8 +101,6 @@ def pending(facts: Facts, timeouts: Timeouts) -> Iterable[Due]:
             yield at, Step.LEFT_NOTICE
         if facts.went_offline_at is None and (at := _over_at(Step.WENT_OFFLINE, facts.away_since, timeouts)):
             yield at, Step.WENT_OFFLINE
-    if facts.closes_at is not None:
-        yield facts.closes_at, Step.CLOSED_BY_TIME
 
 
 def _over_at(step: Step, away_since: datetime, timeouts: Timeouts) -> datetime | None:
@@ -119,7 +132,7 @@ def advance(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, lis
     """The facts as they stand at `now`, and the steps that led there, in the order of their moments."""
     steps: list[Due] = []
     while (first := _first(facts, timeouts)) and first[0] <= now:
-        facts = _taken(facts, *first)
+        facts = _taken(facts, *first, timeouts.reopen)
         steps.append(first)
     return facts, steps
 
@@ -130,13 +143,15 @@ def caught_up(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, l
     return replace(reached, closes_at=facts.closes_at), steps
 
 
-def _taken(facts: Facts, at: datetime, step: Step) -> Facts:
+def _taken(facts: Facts, at: datetime, step: Step, reopen: timedelta) -> Facts:
     match step:
         case Step.LEFT_NOTICE:
             return replace(facts, left_notice_at=at)
         case Step.WENT_OFFLINE:
             return replace(facts, went_offline_at=at, is_offline=True)
-        case Step.CLOSED_BY_TIME:
+        case Step.CLOSED_BY_SILENCE:
+            return closed(facts, at + reopen)
+        case Step.CLOSED_BY_TIME | Step.CLOSED_FOR_GOOD:
             return replace(facts, is_open=False, closes_at=None)
         case _:
             raise ValueError(f"time alone does not lead to {step}")
@@ -176,11 +191,16 @@ def _undone(facts: Facts) -> Facts:
     return replace(facts, away_since=None, left_notice_at=None, went_offline_at=None, is_offline=False, away_not_before=None)
 
 
+def closed(facts: Facts, for_good_at: datetime) -> Facts:
+    """Q9: somebody closed it; until that moment a message of the visitor reopens it."""
+    return replace(facts, is_open=False, closes_at=for_good_at, closing=Step.CLOSED_FOR_GOOD)
+
+
 def start(*, visitor_present: bool, always_online: bool = False, closes_at: datetime | None = None) -> Facts:
     """P10: the facts of a new dialog. Without any visit it is offline and nothing is due until a first visit; unless P7."""
     return Facts(is_offline=not visitor_present and not always_online, always_online=always_online, closes_at=closes_at)
 
 
 def postponed(facts: Facts, closes_at: datetime | None) -> Facts:
-    """M10: a new message moves the closing of an email-only dialog; None: it does not close by time any more."""
+    """M10, Q11: a new message moves the closing by time; None: it does not close by time now."""
     return replace(facts, closes_at=closes_at)

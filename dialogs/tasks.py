@@ -4,7 +4,7 @@ from time import monotonic
 
 from celery import shared_task
 
-from dialogs.actions import deadlines, presence
+from dialogs.actions import assigner, deadlines, presence
 from dialogs.models import Pulse
 
 
@@ -34,3 +34,14 @@ def apply_setting_changes() -> int:
     if handled := deadlines.apply_setting_changes():
         advance_dialogs()
     return handled
+
+
+@shared_task
+def assign_dialogs() -> int:
+    """Take back what nobody picked up (Q8), then give what waits in accounts that assign automatically (Q7); returns how many.
+
+    An outage is noticed first: it lets nobody be late (P9).
+    """
+    presence.end_outage()
+    assigner.return_unpicked()
+    return assigner.assign_waiting()

@@ -20,6 +20,9 @@ from webim_offline.transactions import atomic
 
 TIMEOUTS = frozenset({"left_notice_after", "offline_after"})
 VISIT_LEASE = "visit_lease"
+# settings that running dialogs follow at once: their changes wait for `dialogs`
+ACTING = frozenset({*TIMEOUTS, VISIT_LEASE, "pickup_timeout", "close_after", "reopen_window"})
+LIMITS = ("max_online_dialogs", "max_offline_dialogs", "visible_online_dialogs", "visible_offline_dialogs")
 NEARLY_OVER = timedelta(seconds=5)  # of a lease: from then on a sign of life takes the account's lock (S2)
 
 
@@ -189,7 +192,7 @@ def change_settings(account: Account, changes: Mapping[str, object], *, actor: O
             field=name,
             old=str(before[name])[:1000],
             new=str(getattr(locked, name))[:1000],
-            handled_at=None if name in {*TIMEOUTS, VISIT_LEASE} else now,
+            handled_at=None if name in ACTING else now,
         )
         for name in changed
     )
@@ -235,6 +238,41 @@ def archive(row: Department | Language) -> None:
     row.archived_at = database_now()
     row.save(update_fields=["archived_at"])
     publish(service_channel(row.account_id), workspace_channel(row.account_id))
+
+
+@atomic
+def change_limits(operator: Operator, limits: Mapping[str, int | None], *, actor: Operator | None) -> None:
+    """An operator's own limits (Q5), recorded as changes of settings (M9); None: the account's. Raises ValidationError by field."""
+    if operator.account_id is None:
+        return
+    lock_account(operator.account_id)
+    locked = Operator.objects.select_for_update(no_key=True).get(pk=operator.pk)
+    changed = {name: getattr(locked, name) for name in LIMITS if name in limits and getattr(locked, name) != limits[name]}
+    if not changed:
+        return
+    for name in changed:
+        setattr(locked, name, limits[name])
+    locked.clean_fields(exclude=[field.name for field in Operator._meta.fields if field.name not in LIMITS])
+    locked.save(update_fields=list(changed))
+    now = database_now()
+    SettingChange.objects.bulk_create(
+        SettingChange(
+            account_id=operator.account_id,
+            at=now,
+            actor=actor,
+            field=f"operator.{name}.{locked.username}"[:60],
+            old="" if before is None else str(before),
+            new="" if limits[name] is None else str(limits[name]),
+            handled_at=now,
+        )
+        for name, before in changed.items()
+    )
+    publish(workspace_channel(operator.account_id))
+
+
+def acted(operator: Operator) -> None:
+    """An own action in the workspace: whoever let an assigned dialog wait may be given it again (Q8)."""
+    Operator.objects.filter(pk=operator.pk).update(acted_at=DatabaseNow())
 
 
 def seen(operator: Operator, now: datetime) -> None:

@@ -43,6 +43,9 @@ SUPERVISORS_SETTINGS = frozenset(
         "name",
         "time_zone",
         "left_messages_email",
+        "assignment",
+        "pickup_timeout",
+        "close_after",
         "widget_offline_mode",
         "contact_name",
         "contact_email",
@@ -95,7 +98,7 @@ class SettingChangeInline(ReadOnlyInline):
 def changed_setting(change: SettingChange) -> tuple[type[models.Model], str, str]:
     """Model, field and name of what changed: `field` of the account, or `kind.field.name` of one of its parts."""
     kind, _dot, rest = change.field.partition(".")
-    model = {"department": Department, "language": Language, "contactfield": ContactField}.get(kind)
+    model = {"department": Department, "language": Language, "contactfield": ContactField, "operator": Operator}.get(kind)
     if not rest or model is None:
         return Account, change.field, ""
     name, _dot, part = rest.partition(".")
@@ -216,6 +219,14 @@ class AccountAdmin(Archiving):
                     "description": _("A change acts within two seconds, for visitors who have already left too."),
                 },
             ),
+            (
+                _("Queues and assignment"),
+                {
+                    "fields": ["assignment", "pickup_timeout", "max_online_dialogs", "max_offline_dialogs"],
+                    "description": _("Whoever takes a dialog by hand at the limit is warned, not stopped."),
+                },
+            ),
+            (_("Closing of dialogs"), {"fields": ["close_after", "reopen_window"]}),
             (_("Workspace"), {"fields": ["visible_online_dialogs", "visible_offline_dialogs"]}),
         ]
 
@@ -291,7 +302,7 @@ class PartAdmin(Archiving):
 
 @admin.register(Department)
 class DepartmentAdmin(PartAdmin):
-    fields = ("account", "name", "slug", "left_messages_email", "archived_at")
+    fields = ("account", "name", "slug", "left_messages_email", "pickup_timeout", "archived_at")
     readonly_fields = ("archived_at",)
     list_display = ("name", "slug", "left_messages_email", "archived_at")
     list_filter = (("archived_at", admin.EmptyFieldListFilter),)
@@ -378,7 +389,14 @@ class OperatorAdmin(Archiving):
             # support staff choose the account first; its departments and languages come on the next page
             places = [] if request.user.is_support else [where]
             return self.for_reader(request, [(None, {"fields": [*who, "ui_language"]}), *places, (_("Password"), password)])
-        own_places = [where, (_("Availability"), {"fields": ["status", "last_seen_at"]})] if obj.account_id else []
+        limits = (
+            _("Limits of this person"),
+            {
+                "fields": list(actions.LIMITS),
+                "description": _("Empty: the account's. 0: no limit. Only support staff change them."),
+            },
+        )
+        own_places = [where, (_("Availability"), {"fields": ["status", "last_seen_at"]}), limits] if obj.account_id else []
         return self.for_reader(
             request,
             [
@@ -388,6 +406,10 @@ class OperatorAdmin(Archiving):
                 (_("Pages"), {"fields": ["ui_language", "last_login", "created_at"]}),
             ],
         )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Operator | None = None) -> Sequence[str]:
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_support else [*fields, *actions.LIMITS]
 
     def get_inlines(self, request: HttpRequest, obj: Operator | None) -> Sequence[type[ReadOnlyInline]]:
         return self.inlines if obj and obj.account_id else ()
@@ -427,6 +449,8 @@ class OperatorAdmin(Archiving):
                 active=given["is_active"],
                 actor=request.user,
             )
+        if limits := {name: given[name] for name in actions.LIMITS if name in changed}:
+            actions.change_limits(obj, limits, actor=request.user)
         if "status" in changed:
             actions.set_status(obj, given["status"], actor=request.user)
         if given.get("password1"):

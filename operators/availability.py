@@ -35,6 +35,13 @@ def is_effectively_online(status: str, last_seen_at: datetime | None, *, lease: 
     return status == Status.ONLINE and last_seen_at is not None and now - last_seen_at <= timedelta(seconds=lease)
 
 
+def is_online_now(account: Account, operator: Operator, now: datetime) -> bool:
+    """A1 and A2 of one person, just read. One query."""
+    at = judged_at(now, WorkspacesHeard.objects.values_list("at", flat=True).first())
+    is_online = is_effectively_online(operator.status, operator.last_seen_at, lease=account.operator_lease, now=at)
+    return operator.is_active and is_online
+
+
 def anyone_online(candidates: Iterable[Candidate], *, lease: int, now: datetime) -> bool:
     """S1: at least one of the candidates is effectively online."""
     return any(is_effectively_online(c.status, c.last_seen_at, lease=lease, now=now) for c in candidates)

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from operators.actions import (
+    ACTING,
     archive,
     change_people,
     end_availability,
@@ -127,7 +128,7 @@ def _note(part: Part, changes: Iterable[tuple[str, object, object]], actor: Oper
             field=f"{part._meta.model_name}.{field}.{name}"[:60],
             old=str(old)[:1000],
             new=str(new)[:1000],
-            handled_at=now,
+            handled_at=None if field in ACTING else now,
         )
         for field, old, new in changes
     )

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from operators.actions import check_left_messages, check_timeouts
+from operators.actions import LIMITS, check_left_messages, check_timeouts
 from operators.configuration import check_room_for, set_password
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
 from operators.validators import addresses, origins, validate_sites
@@ -133,6 +133,7 @@ CONSEQUENCES = {
     "time_zone": _("Times in letters and statistics are shown in it."),
     "visible_online_dialogs": _("The oldest ones, for an operator; the others are counted below the list. At most 500."),
     "visible_offline_dialogs": _("The oldest ones, for an operator; the others are counted below the list. At most 500."),
+    "assignment": _("Automatic: a waiting dialog goes to somebody online below the limit; taking by hand stays possible."),
     "widget_offline_mode": _("Nothing: visitors see no button and leave no messages while nobody is online."),
     "contact_email": _("Asked in the offline form. Without an email or a phone nobody can answer a visitor who has gone."),
 }
@@ -167,7 +168,19 @@ class OperatorForm(ScopedForm):
 
     class Meta:
         model = Operator
-        fields = ["username", "name", "email", "role", "account", "departments", "languages", "ui_language", "is_active", "status"]
+        fields = [
+            "username",
+            "name",
+            "email",
+            "role",
+            "account",
+            "departments",
+            "languages",
+            "ui_language",
+            "is_active",
+            "status",
+            *LIMITS,
+        ]
         widgets = {"departments": forms.CheckboxSelectMultiple, "languages": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

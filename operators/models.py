@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from operators.validators import origins, validate_addresses, validate_sites, validate_time_zone
 
 LONGEST_TIME = 30 * 24 * 3600  # seconds; the ceiling of every time setting (interfaces.md)
+MOST_DIALOGS = 10_000  # the highest limit of one operator's dialogs
+MOST_VISIBLE = 500  # cards of one queue on an operator's page
 SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,62}\Z", _("Use small letters, digits and hyphens, at most 63."))
 LANGUAGE_CODE = RegexValidator(r"\A[a-z]{2,3}\Z", _("Use a language code of two or three small letters, such as ru."))
 
@@ -34,6 +36,23 @@ class OfflineMode(models.TextChoices):
 
     FORM = "form", _("Button and form")
     HIDDEN = "hidden", _("Nothing")
+
+
+class Assignment(models.TextChoices):
+    """How waiting dialogs find their operator (Q6, Q7)."""
+
+    MANUAL = "manual", _("Manual: operators take dialogs")
+    AUTOMATIC = "automatic", _("Automatic: to the operator with the fewest dialogs")
+
+
+def limit(verbose_name: str, help_text: str = "") -> models.PositiveIntegerField:
+    """A number of dialogs that Q5 bounds; 0 = no limit."""
+    return models.PositiveIntegerField(verbose_name, default=0, help_text=help_text, validators=[MaxValueValidator(MOST_DIALOGS)])
+
+
+def own_limit(verbose_name: str, most: int) -> models.PositiveIntegerField:
+    """An operator's own number instead of the account's (Q5); empty: the account's."""
+    return models.PositiveIntegerField(verbose_name, null=True, blank=True, validators=[MaxValueValidator(most)])
 
 
 class Account(models.Model):
@@ -70,11 +89,25 @@ class Account(models.Model):
     )
     timeouts_changed_at = models.DateTimeField(db_default=Now(), editable=False)
 
+    assignment = models.CharField(_("Assignment of dialogs"), max_length=10, choices=Assignment, default=Assignment.MANUAL)
+    pickup_timeout = seconds(
+        _("An assigned dialog that nobody picks up returns to the queue after"), 60, _("Seconds; a department may have its own.")
+    )
+    max_online_dialogs = limit(_("Online dialogs of one operator at most"), _("For automatic assignment; 0: no limit."))
+    max_offline_dialogs = limit(_("Offline dialogs of one operator at most"), _("For automatic assignment; 0: no limit."))
+    reopen_window = seconds(
+        _("A visitor’s message reopens a closed dialog within"), 600, _("Seconds; after that a message starts a new dialog.")
+    )
+    close_after = seconds(
+        _("A dialog whose last word is the operator’s closes after"),
+        259_200,
+        _("Seconds without an answer of the visitor; 0: never."),
+    )
     visible_online_dialogs = models.PositiveIntegerField(
-        _("Dialogs shown in General queue"), default=100, validators=[MaxValueValidator(500)]
+        _("Dialogs shown in General queue"), default=100, validators=[MaxValueValidator(MOST_VISIBLE)]
     )
     visible_offline_dialogs = models.PositiveIntegerField(
-        _("Dialogs shown in Offline inquiries"), default=50, validators=[MaxValueValidator(500)]
+        _("Dialogs shown in Offline inquiries"), default=50, validators=[MaxValueValidator(MOST_VISIBLE)]
     )
 
     widget_offline_mode = models.CharField(
@@ -133,6 +166,13 @@ class Department(models.Model):
         blank=True,
         validators=[validate_addresses],
         help_text=_("Empty: the account's addresses."),
+    )
+    pickup_timeout = models.PositiveIntegerField(
+        _("An assigned dialog that nobody picks up returns to the queue after"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds. Empty: the account's."),
+        validators=[MaxValueValidator(LONGEST_TIME)],
     )
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -258,8 +298,14 @@ class Operator(AbstractBaseUser):
     )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
+    max_online_dialogs = own_limit(_("online dialogs at most"), MOST_DIALOGS)
+    max_offline_dialogs = own_limit(_("offline dialogs at most"), MOST_DIALOGS)
+    visible_online_dialogs = own_limit(_("dialogs shown in General queue"), MOST_VISIBLE)
+    visible_offline_dialogs = own_limit(_("dialogs shown in Offline inquiries"), MOST_VISIBLE)
+
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.OFFLINE)
     last_seen_at = models.DateTimeField(_("last sign of life"), null=True, editable=False)
+    acted_at = models.DateTimeField(null=True, editable=False)  # the last own action in the workspace (Q8)
     tickets_valid_from = models.DateTimeField(db_default=Now(), editable=False)
     counted_online = models.BooleanField(default=False, editable=False)  # what the last OperatorChange says
 
@@ -287,6 +333,11 @@ class Operator(AbstractBaseUser):
     def name_for(self, reader: "Operator") -> str:
         """What `reader` may know this person by: for customers the support staff has no names (X1)."""
         return str(_("Support staff") if self.is_support and not reader.is_support else self)
+
+    def limit(self, name: str) -> int:
+        """Q5: the operator's own number of that name, else the account's; 0 = no limit."""
+        own: int | None = getattr(self, name)
+        return int(getattr(self.account, name)) if own is None else own
 
     @property
     def is_supervisor(self) -> bool:

@@ -152,6 +152,7 @@ CELERY_BEAT_SCHEDULE = {
         ("ring due deadlines", "dialogs.tasks.advance_dialogs", "clock"),
         ("end lost visits", "dialogs.tasks.end_lost_visits", "clock"),
         ("record expired workspaces", "operators.tasks.record_expiries", "clock"),
+        ("assign waiting dialogs", "dialogs.tasks.assign_dialogs", "clock"),
         ("apply changed settings", "dialogs.tasks.apply_setting_changes", "clock"),
         ("write due letters", "notifications.tasks.write_letters", "clock"),
         ("send due letters", "notifications.tasks.send_letters", "mail"),

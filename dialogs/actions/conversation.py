@@ -1,15 +1,18 @@
 """Visitors write, operators answer, either side closes (S1, S2, M5, M10, Q9, B1)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection
 from django.db.models import Subquery
 
 from dialogs import state, system_messages
-from dialogs.actions.deadlines import catch_up
-from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NotYours
+from dialogs.actions import holding
+from dialogs.actions.assigner import assign_soon
+from dialogs.actions.assignment import assign_soon_in, lock_dialog, lock_open_dialog, warnings_of_taking
+from dialogs.actions.deadlines import catch_up, close_overdue
+from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NeedsConfirmation, NotYours
 from dialogs.actions.presence import Arrival, page_wrote
 from dialogs.actions.record import Record, moved_to, visitor_channel
 from dialogs.actions.timeouts import timeouts_of
@@ -17,6 +20,7 @@ from dialogs.actions.visitors import Contacts, lock_visitor
 from dialogs.models import (
     LONGEST_PREVIEW,
     OPEN_STATES,
+    REOPENABLE_STATES,
     Dialog,
     EventKind,
     Message,
@@ -25,8 +29,8 @@ from dialogs.models import (
     State,
     Visitor,
 )
-from operators.actions import lock_account_shared
-from operators.availability import Candidate, anyone_online, candidates, judged_at
+from operators.actions import acted, lock_account_shared
+from operators.availability import Candidate, anyone_online, candidates, is_online_now, judged_at
 from operators.models import Account, Department, Language, Operator, Requirement
 from webim_offline.database_clock import DatabaseNow, database_now
 from webim_offline.transactions import atomic
@@ -86,9 +90,16 @@ def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
     visitor = lock_visitor(visitor_id, submission.contacts)
     if visitor.account_id != account_id:
         raise Visitor.DoesNotExist
-    open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).select_for_update(no_key=True).order_by("pk"))
+    states = (*OPEN_STATES, *REOPENABLE_STATES)
+    living = list(Dialog.objects.filter(visitor=visitor, state__in=states).select_for_update(no_key=True).order_by("pk"))
+    close_overdue(living)
+    open_dialogs = [dialog for dialog in living if dialog.is_open]
     current = next((dialog for dialog in open_dialogs if not dialog.email_only), None)
     waiting_by_mail = next((dialog for dialog in open_dialogs if dialog.email_only), None)
+    if current is None and (waiting_by_mail is None or not waiting_by_mail.in_workspace):
+        closed = [dialog for dialog in living if dialog.state in REOPENABLE_STATES and dialog.in_workspace]
+        if closed:
+            return _reopen(account, visitor, max(closed, key=lambda dialog: (dialog.closed_at, dialog.pk)), submission)
     if current is None and waiting_by_mail is None:
         return _start(account, visitor, submission, continues=None)
     if current is None and waiting_by_mail is not None and not waiting_by_mail.in_workspace:
@@ -180,6 +191,7 @@ def _start(
     dialog.number = _next_number(account)
     dialog.save(force_insert=True)
     record.write(back, Dialog.SETTLED)
+    assign_soon_in(account)
     return Written(dialog, is_new=True, revision=revision, asks_contacts=bool(missing))
 
 
@@ -193,10 +205,35 @@ def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submis
     dialog.waiting_since = dialog.waiting_since or now
     dialog.last_message_at, dialog.last_text, dialog.last_is_visitors = now, _preview(submission.text), True
     if dialog.closes_at is not None:
-        facts = state.postponed(dialog.facts, now + state.EMAIL_ONLY_CLOSES_AFTER)
+        closes_at = None if dialog.in_workspace else now + state.EMAIL_ONLY_CLOSES_AFTER  # Q11, M10
+        facts = state.postponed(dialog.facts, closes_at)
         dialog.settle(facts, timeouts_of(account, facts.away_since, now))
     written = [dialog, *(returned for returned in back if returned.pk != dialog.pk)]
     record.write(written, ("waiting_since", "last_message_at", "last_text", "last_is_visitors", *Dialog.SETTLED))
+    return Written(dialog, is_new=False, revision=revision)
+
+
+def _reopen(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
+    """Q9: a message within `reopen_window` opens the dialog again, for whoever had it if they are online, else in its queue."""
+    now = database_now()
+    record = Record(now)
+    back = _page_wrote(account, visitor, submission, record)
+    holder = dialog.operator
+    is_there = holder is not None and is_online_now(account, holder, now)
+    dialog.state, dialog.closed_at = State.CHATTING if is_there else State.QUEUE, None
+    if not is_there:
+        holding.release(dialog, record)
+    facts = state.start(visitor_present=visitor.is_present, always_online=dialog.from_app and visitor.has_token)
+    dialog.settle(facts, state.NO_ABSENCE)
+    record.event(dialog, EventKind.REOPENED, now, data={"who": str(holder)} if is_there else moved_to(dialog))
+    revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
+    dialog.waiting_since = dialog.last_message_at = now
+    dialog.last_text, dialog.last_is_visitors = _preview(submission.text), True
+    record.write(
+        [dialog, *back],
+        ("closed_at", "waiting_since", "last_message_at", "last_text", "last_is_visitors", *Dialog.HELD, *Dialog.SETTLED),
+    )
+    assign_soon_in(account)
     return Written(dialog, is_new=False, revision=revision)
 
 
@@ -278,80 +315,73 @@ def leave_contacts(visitor_id: int, contacts: Contacts) -> None:
 
 
 @atomic
-def answer(dialog_id: int, operator: Operator, text: str, *, key: str) -> Dialog:
+def answer(dialog_id: int, operator: Operator, text: str, *, key: str, confirmed: bool = False) -> Dialog:
     """Send an operator's answer. To a dialog nobody has, answering is picking it up (behaviour.md, "Words").
 
-    Raises DialogClosed, AlreadyTaken. A key that was accepted before changes nothing.
+    Raises DialogClosed, AlreadyTaken, NeedsConfirmation (Q5). A key that was accepted before changes nothing.
     """
+    account = lock_account_shared(operator.account_id)
+    acted(operator)
     dialog = lock_dialog(dialog_id)
     if Message.objects.filter(author=operator, client_key=key).exists():
         return dialog
-    if not dialog.is_open:
-        raise DialogClosed
+    dialog, record = lock_open_dialog(dialog_id)
     if dialog.operator_id not in {None, operator.pk}:
         raise AlreadyTaken(str(dialog.operator))
-    now = database_now()
-    record = Record(now)
     if dialog.state == State.QUEUE:
-        pick_up(dialog, operator, record)
+        warnings = {} if dialog.operator_id else warnings_of_taking(account, operator, dialog)
+        if warnings and not confirmed:
+            raise NeedsConfirmation(list(warnings.values()))
+        holding.pick_up(dialog, operator, record, data={"warned": list(warnings)} if warnings else None)
+    now = record.now
     record.message(dialog, MessageKind.OPERATOR, text, now, author=operator, key=key)
     record.event(dialog, EventKind.OPERATOR_WROTE, now, actor=operator)
     dialog.waiting_since = None
     dialog.last_message_at, dialog.last_text, dialog.last_is_visitors = now, _preview(text), False
+    if dialog.in_workspace:
+        closes_at = now + timedelta(seconds=account.close_after) if account.close_after else None  # Q11
+        facts = state.postponed(dialog.facts, closes_at)
+        dialog.settle(facts, timeouts_of(account, facts.away_since, now))
     record.write(
-        [dialog],
-        ("state", "operator_id", "picked_up_at", "waiting_since", "last_message_at", "last_text", "last_is_visitors"),
+        [dialog], ("waiting_since", "last_message_at", "last_text", "last_is_visitors", "closes_at", "wake_at", *Dialog.HELD)
     )
     return dialog
-
-
-def pick_up(dialog: Dialog, operator: Operator, record: Record) -> None:
-    """The locked dialog is this operator's now, and begun (Q9)."""
-    dialog.operator, dialog.state, dialog.picked_up_at = operator, State.CHATTING, record.now
-    record.event(dialog, EventKind.PICKED_UP, record.now, actor=operator)
-    record.channels.add(visitor_channel(dialog.visitor_id))
-
-
-def lock_dialog(dialog_id: int) -> Dialog:
-    """The dialog's row under its lock. Raises Dialog.DoesNotExist.
-
-    Nothing may be joined here: a row that waited for its lock is read anew, what is joined to it is not.
-    """
-    return Dialog.objects.select_for_update(no_key=True).get(pk=dialog_id)
 
 
 @atomic
 def close_by_operator(dialog_id: int, operator: Operator) -> Dialog:
     """Close a dialog: its operator, or a supervisor (Q9). Raises DialogClosed, NotYours, AlreadyTaken."""
-    dialog = lock_dialog(dialog_id)
-    if not dialog.is_open:
-        raise DialogClosed
+    account = lock_account_shared(operator.account_id)
+    acted(operator)
+    dialog, record = lock_open_dialog(dialog_id)
     if dialog.operator_id != operator.pk and not operator.is_supervisor:
         if dialog.operator is None:
             raise NotYours
         raise AlreadyTaken(str(dialog.operator))
-    _close(dialog, State.CLOSED_BY_OPERATOR, EventKind.CLOSED_BY_OPERATOR, actor=operator)
+    _close(account, dialog, State.CLOSED_BY_OPERATOR, EventKind.CLOSED_BY_OPERATOR, record, actor=operator)
     return dialog
 
 
 @atomic
 def close_by_visitor(visitor_id: int, number: int) -> Dialog:
     """The visitor ends the chat (W4). Raises Dialog.DoesNotExist for another's dialog, DialogClosed."""
-    dialog = Dialog.objects.select_for_update(no_key=True).get(visitor=visitor_id, number=number)
-    if not dialog.is_open:
-        raise DialogClosed
-    _close(dialog, State.CLOSED_BY_VISITOR, EventKind.CLOSED_BY_VISITOR, actor=None)
+    account_id, dialog_id = Dialog.objects.values_list("account_id", "pk").get(visitor=visitor_id, number=number)
+    account = lock_account_shared(account_id)
+    dialog, record = lock_open_dialog(dialog_id)
+    _close(account, dialog, State.CLOSED_BY_VISITOR, EventKind.CLOSED_BY_VISITOR, record, actor=None)
     return dialog
 
 
-def _close(dialog: Dialog, closed: State, kind: EventKind, *, actor: Operator | None) -> None:
-    now = database_now()
-    record = Record(now)
+def _close(account: Account, dialog: Dialog, closed: State, kind: EventKind, record: Record, *, actor: Operator | None) -> None:
     catch_up([dialog], record)
-    dialog.state, dialog.closed_at, dialog.wake_at = closed, now, None
-    record.event(dialog, kind, now, actor=actor)
+    if dialog.state == State.QUEUE:  # whoever it waited for has not begun with it
+        holding.release(dialog, record)
+    dialog.settle(state.closed(dialog.facts, record.now + timedelta(seconds=account.reopen_window)), state.NO_ABSENCE)
+    dialog.state, dialog.closed_at = closed, record.now
+    record.event(dialog, kind, record.now, actor=actor)
     record.channels.add(visitor_channel(dialog.visitor_id))
-    record.write([dialog], ("state", "closed_at", *Dialog.ADVANCED))
+    record.write([dialog], ("closed_at", *Dialog.HELD, *Dialog.SETTLED))
+    assign_soon_in(account)
 
 
 @atomic
@@ -379,4 +409,5 @@ def bring_into_workspace(dialog_id: int, *, actor: Operator | None, undelivered:
     else:
         record.system(dialog, system_messages.ENTERED, now, {"who": "" if actor is None or actor.is_support else str(actor)})
     record.write([dialog], ("in_workspace", *Dialog.SETTLED))
+    assign_soon([dialog.account_id])
     return dialog

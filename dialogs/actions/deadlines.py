@@ -9,10 +9,13 @@ from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Greatest
 
 from dialogs import state
-from dialogs.actions.record import Record
+from dialogs.actions.assigner import assign_soon
+from dialogs.actions.holding import pickup_timeouts
+from dialogs.actions.record import Record, visitor_channel
 from dialogs.actions.timeouts import timeouts_by_account
-from dialogs.models import OPEN_STATES, Dialog, Message, Pulse, State, Visit
-from operators.actions import TIMEOUTS, VISIT_LEASE
+from dialogs.bulk import update_rows
+from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Dialog, Message, Pulse, State, Visit
+from operators.actions import TIMEOUTS, VISIT_LEASE, lock_account_shared
 from operators.models import Account, SettingChange
 from webim_offline.database_clock import database_now
 
@@ -23,7 +26,7 @@ RUNG_AT_ONCE = 2000  # rows locked together
 RUNG_A_SECOND = 10_000
 READ = (
     "account_id", "visitor_id", "operator_id", "state", "in_workspace", "revision", "away_since", "left_notice_at",
-    "went_offline_at", "is_offline", "closes_at", "always_online", "away_not_before", "wake_at", "closed_at",
+    "went_offline_at", "is_offline", "closes_at", "always_online", "away_not_before", "wake_at", "closed_at", "last_message_at",
 )  # fmt: skip
 WRITTEN = (*Dialog.ADVANCED, "state", "closed_at")
 
@@ -52,12 +55,45 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
             logger.exception("dialog %s: the rules failed, looking again in an hour", dialog.pk)
             dialog.wake_at = now + POISONED_FOR
             continue
-        if dialog.is_open and not facts.is_open:
-            dialog.state, dialog.closed_at = State.CLOSED, steps[-1][0]
         dialog.settle(facts, timeouts[dialog.account_id])
+        _close(dialog, steps, record)
         record.steps(dialog, steps, timeouts[dialog.account_id])
     record.write(dialogs, WRITTEN)
+    assign_soon({dialog.account_id for dialog in dialogs if dialog.is_offline or not dialog.is_open})
     return len(dialogs)
+
+
+def close_overdue(dialogs: Iterable[Dialog]) -> None:
+    """What time has done to these locked dialogs of one visitor and the sweep has not noticed yet (Q9, Q11, M10)."""
+    if not any(dialog.closes_at for dialog in dialogs):
+        return
+    now = database_now()
+    late = [dialog for dialog in dialogs if dialog.closes_at and dialog.closes_at <= now]
+    if not late:
+        return
+    record = Record(now)
+    timeouts = _timeouts(late, now)
+    for dialog in late:
+        facts, steps = state.advance(dialog.facts, timeouts[dialog.account_id], now)
+        dialog.settle(facts, timeouts[dialog.account_id])
+        _close(dialog, steps, record)
+        record.steps(dialog, steps, timeouts[dialog.account_id])
+    record.write(late, WRITTEN)
+
+
+CLOSED_AS = {
+    state.Step.CLOSED_BY_TIME: State.CLOSED,
+    state.Step.CLOSED_BY_SILENCE: State.CLOSED_BY_OPERATOR,
+    state.Step.CLOSED_FOR_GOOD: State.CLOSED,
+}
+
+
+def _close(dialog: Dialog, steps: Iterable[state.Due], record: Record) -> None:
+    """The state that the steps led to, and when the dialog closed first (Q9, Q11, M10)."""
+    for at, step in steps:
+        if step in CLOSED_AS:
+            dialog.state, dialog.closed_at = CLOSED_AS[step], dialog.closed_at or at
+            record.channels.add(visitor_channel(dialog.visitor_id))
 
 
 def catch_up(dialogs: Iterable[Dialog], record: Record) -> None:
@@ -76,7 +112,7 @@ def catch_up(dialogs: Iterable[Dialog], record: Record) -> None:
 
 
 def _timeouts(dialogs: Iterable[Dialog], now: datetime) -> dict[int, state.Timeouts]:
-    accounts = Account.objects.only("left_notice_after", "offline_after", "timeouts_changed_at").in_bulk(
+    accounts = Account.objects.only("left_notice_after", "offline_after", "timeouts_changed_at", "reopen_window").in_bulk(
         {dialog.account_id for dialog in dialogs}
     )
     return timeouts_by_account(accounts, ((d.account_id, d.away_since) for d in dialogs if d.away_since), now)
@@ -103,12 +139,64 @@ def apply_setting_changes() -> int:
     changes = list(SettingChange.objects.filter(handled_at=None).order_by("pk")[:BATCH])
     if not changes:
         return 0
+    _move_closings(changes)
+    _move_pickups({change.account_id for change in changes if "pickup_timeout" in change.field.split(".")[:2]})
     _ring({change.account_id for change in changes if change.field in TIMEOUTS and _acts_sooner(change)})
     for change in changes:
         if change.field == VISIT_LEASE:
             _move_ends(change)
     SettingChange.objects.filter(pk__in=[change.pk for change in changes], handled_at=None).update(handled_at=database_now())
     return len(changes)
+
+
+def _move_closings(changes: Iterable[SettingChange]) -> None:
+    """Q9, Q11: dialogs that wait for the end of `close_after` or `reopen_window` end by the new one, not before now (Z2)."""
+    for field in ("close_after", "reopen_window"):
+        account_ids = {change.account_id for change in changes if change.field == field}
+        for account in Account.objects.filter(pk__in=account_ids):
+            _move_closings_of(account, field)
+
+
+def _move_closings_of(account: Account, field: str) -> None:
+    rows = Dialog.objects.filter(account=account)
+    if field == "close_after":
+        rows = rows.filter(state__in=OPEN_STATES, in_workspace=True, last_is_visitors=False)
+    else:
+        rows = rows.filter(state__in=REOPENABLE_STATES)
+    length = timedelta(seconds=getattr(account, field))
+    after = 0
+    while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:RUNG_AT_ONCE]):
+        after = ids[-1]
+        with transaction.atomic():
+            # the settings are read under the lock, as whoever answers or closes reads them
+            lock_account_shared(account.pk)
+            now = database_now()
+            locked = rows.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk")
+            # what was over by the old time is over (Z2): the sweep is about to say so
+            moved = [dialog for dialog in locked if dialog.closes_at is None or dialog.closes_at > now]
+            for dialog in moved:
+                since = dialog.last_message_at if field == "close_after" else dialog.closed_at
+                closes_at = max(since + length, now) if length or field == "reopen_window" else None
+                dialog.closes_at = closes_at
+                dialog.wake_at = min((at for at in (dialog.wake_at, closes_at) if at is not None), default=None)
+            update_rows(Dialog, ("closes_at", "wake_at"), [(d.pk, d.closes_at, d.wake_at) for d in moved])
+
+
+def _move_pickups(account_ids: set[int]) -> None:
+    """Q8: what is assigned waits for its operator as long as the new time says, counted from its assignment."""
+    for account_id in account_ids:
+        with transaction.atomic():
+            lock_account_shared(account_id)
+            rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__isnull=False)
+            locked = list(rows.select_for_update(no_key=True).order_by("pk"))
+            timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})
+            now = database_now()
+            moved = [
+                (dialog.pk, max(dialog.assigned_at + timeouts[dialog.department_id], now))
+                for dialog in locked
+                if dialog.pickup_by > now
+            ]
+            update_rows(Dialog, ("pickup_by",), moved)
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from dialogs import state
+from dialogs.actions.assignment import assign_soon_in
 from dialogs.actions.deadlines import catch_up
 from dialogs.actions.presence import lock_open_dialogs, lock_visitors
 from dialogs.actions.record import Record, moved_to
@@ -169,3 +170,4 @@ def _settle(account: Account, visitors: Mapping[int, Visitor], record: Record, r
             data = {"reason": reasons.get(visitor.pk, Reason.MOVED), "away": not visitor.is_present}
             record.event(dialog, EventKind.TOKEN_REMOVED, record.now, data=data)
     record.write(dialogs, Dialog.SETTLED)
+    assign_soon_in(account)

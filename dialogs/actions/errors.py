@@ -29,6 +29,13 @@ class NotYours(Refused):
         super().__init__(_("Take the dialog first."))
 
 
+class NeedsConfirmation(Refused):
+    """Possible, but the person is to know something first (Q5, Q10): asked again with `confirmed`, it happens."""
+
+    def __init__(self, warnings: list[str]) -> None:
+        super().__init__(" ".join(warnings))
+
+
 class ContactsMissing(Refused):
     """The offline form lacks contacts the account requires (W3, M10). `fields` are their names."""
 

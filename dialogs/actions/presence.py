@@ -11,6 +11,7 @@ from django.db.models import DateTimeField, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from dialogs import state
+from dialogs.actions.assigner import assign_soon, extend_pickups
 from dialogs.actions.deadlines import catch_up
 from dialogs.actions.record import Record, moved_to, seconds
 from dialogs.actions.timeouts import timeouts_by_account
@@ -104,6 +105,7 @@ def begin_visits(
     Visitor.objects.filter(pk__in=[visitor.pk for visitor in back]).update(is_present=True, left_at=None)
     dialogs = lock_open_dialogs(back)
     catch_up(dialogs, record)
+    assign_soon({dialog.account_id for dialog in dialogs if dialog.is_offline})
     for dialog in dialogs:
         before = dialog.facts
         facts, steps = state.returned(before, record.now)
@@ -255,6 +257,7 @@ def _end(
         record.steps(dialog, steps, in_force)
         changed.append(dialog)
     record.write(changed, Dialog.SETTLED)
+    assign_soon({dialog.account_id for dialog in changed if dialog.is_offline})
 
 
 def lock_accounts_of(visitor_ids: set[int]) -> dict[int, Account]:
@@ -341,6 +344,7 @@ def _give_one_lease_more(*, alive_at: datetime, now: datetime) -> None:
     unheld = Visit.objects.filter(ended_at=None, process=None, expires_at__gt=alive_at)
     for lease in _leases_of(unheld):
         unheld.filter(account__visit_lease=lease).update(expires_at=now + timedelta(seconds=lease))
+    extend_pickups(alive_at=alive_at, now=now)
 
 
 def _leases_of(visits: QuerySet[Visit]) -> list[int]:

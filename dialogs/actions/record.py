@@ -41,6 +41,10 @@ def _limits(dialog: Dialog, at: datetime, step: Step, timeouts: Timeouts) -> dic
     """B3: `away`, how long the visitor had been away, and `limit`, if a change of settings brought the step about; in seconds."""
     if step == Step.CLOSED_BY_TIME:
         return {"after": seconds(EMAIL_ONLY_CLOSES_AFTER)}
+    if step == Step.CLOSED_BY_SILENCE:
+        return {"after": seconds(at - dialog.last_message_at)}
+    if step == Step.CLOSED_FOR_GOOD:
+        return {"after": seconds(at - dialog.closed_at)} if dialog.closed_at else {}
     timeouts = in_force(timeouts, at)
     limit = {Step.LEFT_NOTICE: timeouts.left_notice, Step.WENT_OFFLINE: timeouts.offline}.get(step)
     if limit is None or dialog.away_since is None:

@@ -44,7 +44,7 @@ def _in_force(account: Account, newest_first: list[SettingChange], now: datetime
         before_that = groups[place + 1][0].at if place + 1 < len(groups) else None
         ages.append((before_that, dict(numbers)))
     *newer, (since, numbers) = ages
-    timeouts = state.timeouts_of(**numbers, since=since)
+    timeouts = state.timeouts_of(**numbers, since=since, reopen_window=account.reopen_window)
     for since, numbers in reversed(newer):
-        timeouts = state.timeouts_of(**numbers, since=since, before=timeouts)
+        timeouts = state.timeouts_of(**numbers, since=since, before=timeouts, reopen_window=account.reopen_window)
     return timeouts

@@ -201,7 +201,7 @@ class VisitorView(APIView, ABC):
             "closed_by_visitor": dialog.state == State.CLOSED_BY_VISITOR,
             "started_offline": dialog.start_state == StartState.OFFLINE,
             "way": way_of_answer(dialog, visitor),
-            "operator": dialog.operator.name if dialog.operator and dialog.is_open else "",
+            "operator": dialog.operator.name if dialog.operator and dialog.state == State.CHATTING else "",
             "created_at": dialog.created_at,
             "revision": shown[-1].revision if more and after else dialog.revision,
             "more": bool(more and after),

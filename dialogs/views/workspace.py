@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dialogs import queues
 from dialogs.actions import assignment, conversation
-from dialogs.actions.errors import Refused
+from dialogs.actions.errors import NeedsConfirmation, Refused
 from dialogs.live import tickets
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, Dialog, Message
 from dialogs.timeline import timeline
@@ -96,8 +96,7 @@ def _held_panel(section: queues.Section, mine: list[Dialog], operator: Operator)
 
 def _queue_panel(section: queues.Section, operator: Operator, parts: Q) -> Panel:
     is_offline = section == queues.Section.OFFLINE
-    account = operator.account
-    limit = account.visible_offline_dialogs if is_offline else account.visible_online_dialogs
+    limit = operator.limit("visible_offline_dialogs" if is_offline else "visible_online_dialogs")
     if operator.is_supervisor or not limit:
         limit = queues.MOST_FOR_SUPERVISOR
     rows = queues.queued(operator, is_offline=is_offline, parts=parts)
@@ -283,9 +282,10 @@ def _acts(act: Callable[[HttpRequest, Dialog], None]) -> Callable[..., HttpRespo
         except (Refused, ValidationError) as refusal:
             message = " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)
             status = 400 if isinstance(refusal, ValidationError) else 409
+            asks = isinstance(refusal, NeedsConfirmation)
             if live:
-                return JsonResponse({"error": message}, status=status)
-            context = {"refusal": message, "dialog": dialog}
+                return JsonResponse({"error": message, "asks": asks}, status=status)
+            context = {"refusal": message, "dialog": dialog, "asks": asks, "again": request.POST.items()}
             return render(request, "dialogs/refused.html", context, status=status)
         if not live:
             return redirect("dialog", number=number)
@@ -296,8 +296,28 @@ def _acts(act: Callable[[HttpRequest, Dialog], None]) -> Callable[..., HttpRespo
 
 @_acts
 def take(request: HttpRequest, dialog: Dialog) -> None:
-    """Take a waiting dialog (Q6)."""
-    assignment.take(dialog.pk, request.user)
+    """Take a waiting dialog (Q6); a supervisor takes one over from `instead_of`, whom the page named."""
+    instead_of = _number(request.POST.get("instead_of", ""))
+    assignment.take(dialog.pk, request.user, instead_of=instead_of, confirmed=_confirmed(request))
+
+
+@_acts
+def transfer(request: HttpRequest, dialog: Dialog) -> None:
+    """Hand a dialog on (Q10). `to` is `operator-<id>`, `department-<id>` or `queue`."""
+    kind, _dash, number = request.POST.get("to", "").partition("-")
+    target = _number(number)
+    if kind == "queue":
+        assignment.return_to_queue(dialog.pk, request.user)
+    elif kind == "operator" and target is not None:
+        assignment.transfer_to_operator(dialog.pk, request.user, target, confirmed=_confirmed(request))
+    elif kind == "department" and target is not None:
+        assignment.transfer_to_department(dialog.pk, request.user, target)
+    else:
+        raise ValidationError(_("Choose who is to have the dialog."))
+
+
+def _confirmed(request: HttpRequest) -> bool:
+    return request.POST.get("confirmed") == "1"
 
 
 @_acts
@@ -311,7 +331,7 @@ def answer(request: HttpRequest, dialog: Dialog) -> None:
         raise ValidationError(_("The answer is too long: at most %(count)s characters.") % {"count": LONGEST_TEXT})
     if "\x00" in text or not key or len(key) > LONGEST_KEY:
         raise ValidationError(_("This page is out of date. Reload it and send again."))
-    conversation.answer(dialog.pk, request.user, text, key=key)
+    conversation.answer(dialog.pk, request.user, text, key=key, confirmed=_confirmed(request))
 
 
 @_acts
@@ -376,4 +396,5 @@ urlpatterns = [
     path("workspace/<int:number>/take/", take, name="dialog-take"),
     path("workspace/<int:number>/answer/", answer, name="dialog-answer"),
     path("workspace/<int:number>/close/", close, name="dialog-close"),
+    path("workspace/<int:number>/transfer/", transfer, name="dialog-transfer"),
 ]

@@ -1,0 +1,296 @@
+"""Automatic assignment, and what comes back from it (Q7, Q8, A5). Its rule is `dialogs.assigning`.
+
+Runs each second, and right after a commit that can change the answer (`assign_soon`). One assigner at a time works on an
+account; it holds the account's shared lock, so statuses and memberships stand still while it decides.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+
+from dialogs.actions import holding
+from dialogs.actions.record import Record
+from dialogs.assigning import UNBOUNDED, Person, Place, Waiting, plan
+from dialogs.models import Dialog, EventKind, State
+from operators.actions import lock_account_shared, lock_accounts_shared
+from operators.models import Account, Assignment, Operator, OperatorChange, Status
+from webim_offline.database_clock import database_now
+from webim_offline.transactions import atomic
+
+logger = logging.getLogger(__name__)
+HEARD_WITHIN = timedelta(seconds=25)  # A2, fixed: the last sign of life of somebody who is given a dialog
+AT_ONCE = 1000  # dialogs given in one transaction; it keeps changes of status waiting
+LEAST_OF_A_QUEUE = 10
+ADVISORY = 0x7731  # our kind of advisory lock on PostgreSQL: (kind, account)
+READ = ("id", "account_id", "visitor_id", "department_id", "language_id", "is_offline", "state", "in_workspace", "revision", "created_at", "picked_up_at", "passed_over")  # fmt: skip  # noqa: E501
+
+
+class UnassignedReason(StrEnum):
+    """Why an assigned dialog went back to its queue (Q8, A5)."""
+
+    NOT_PICKED_UP = "not_picked_up"
+    NOT_ONLINE = "not_online"
+    NOT_THEIRS = "not_theirs"
+    ARCHIVED = "archived"
+
+
+def assign_soon(account_ids: Collection[int]) -> None:
+    """After this transaction's commit, give what can be given in those of the accounts that assign automatically.
+
+    Whatever goes wrong there is logged, and the next second's run sees to it.
+    """
+    if account_ids:
+        transaction.on_commit(partial(_assign_automatic, tuple(account_ids)), robust=True)
+
+
+def _assign_automatic(account_ids: Sequence[int]) -> None:
+    for account_id in Account.objects.filter(pk__in=account_ids, assignment=Assignment.AUTOMATIC).values_list("pk", flat=True):
+        assign(account_id)
+
+
+def assign_waiting() -> int:
+    """Q7, each second: every account that assigns automatically and has dialogs in a queue; returns how many were given."""
+    queued = Dialog.objects.filter(account=OuterRef("pk"), state=State.QUEUE, operator=None, in_workspace=True)
+    accounts = Account.objects.filter(Exists(queued), assignment=Assignment.AUTOMATIC, archived_at=None)
+    done = 0
+    for account_id in accounts.order_by("pk").values_list("pk", flat=True):
+        try:
+            done += assign(account_id)
+        except Exception:  # one account must not hold up the others
+            logger.exception("account %s: dialogs could not be assigned, trying again in a second", account_id)
+    return done
+
+
+def assign(account_id: int) -> int:
+    """Give the waiting dialogs of one account to whoever may have them now; returns how many were given."""
+    done = 0
+    while count := _assign_batch(account_id):
+        done += count
+    return done
+
+
+@atomic
+def _assign_batch(account_id: int) -> int:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
+    account = lock_account_shared(account_id)
+    if account.assignment != Assignment.AUTOMATIC or account.archived_at is not None:
+        return 0
+    now = database_now()
+    people = free_people(account, now)
+    if not people:
+        return 0
+    places = _places(people)
+    most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), sum(sum(person.room.values()) for person in people))
+    heads = _lock_heads(account_id, places, most)
+    if not heads:
+        return 0
+    waiting = [_waiting(dialog) for dialog in heads.values()]
+    counts: dict[Place, int] = {}
+    for dialog in waiting:
+        counts[dialog.place] = counts.get(dialog.place, 0) + 1
+    cut = frozenset(place for place, count in counts.items() if count == most)
+    names = dict(Operator.objects.filter(pk__in=[person.id for person in people]).values_list("pk", "name"))
+    pairs = plan(waiting, people, cut=cut, most=AT_ONCE)
+    if not pairs:
+        return 0
+    timeouts = holding.pickup_timeouts(account_id, {heads[dialog_id].department_id for dialog_id, _ in pairs})
+    record = Record(now)
+    for dialog_id, operator_id in pairs:
+        dialog = heads[dialog_id]
+        holding.assign(dialog, operator_id, record, timeout=timeouts[dialog.department_id])
+        record.event(dialog, EventKind.ASSIGNED, now, data={"operator": operator_id, "who": names[operator_id]})
+    record.write([heads[dialog_id] for dialog_id, _ in pairs], Dialog.HELD)
+    return len(pairs)
+
+
+def _waiting(dialog: Dialog) -> Waiting:
+    passed_over = {int(pk): datetime.fromisoformat(at) for pk, at in dialog.passed_over.items()}
+    return Waiting(dialog.pk, (dialog.department_id, dialog.language_id, dialog.is_offline), dialog.created_at, passed_over)
+
+
+FREE_PEOPLE = """
+SELECT * FROM (
+    SELECT o.id, o.acted_at, COALESCE(h.online, 0) AS online, COALESCE(h.offline, 0) AS offline,
+        COALESCE(o.max_online_dialogs, %s) AS most_online, COALESCE(o.max_offline_dialogs, %s) AS most_offline
+    FROM operators_operator o
+    LEFT JOIN (
+        SELECT operator_id, SUM(CASE WHEN is_offline THEN 0 ELSE 1 END) AS online, SUM(CASE WHEN is_offline THEN 1 ELSE 0 END) AS offline
+        FROM dialogs_dialog
+        WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting')
+        GROUP BY operator_id
+    ) h ON h.operator_id = o.id
+    WHERE o.account_id = %s AND o.is_active AND o.status = %s AND o.last_seen_at >= %s
+) AS people
+WHERE most_online = 0 OR online < most_online OR most_offline = 0 OR offline < most_offline
+"""  # noqa: E501
+
+
+def free_people(account: Account, now: datetime) -> list[Person]:
+    """Who may be given a dialog of either kind now (Q5, Q7), with departments and languages. Three queries."""
+    heard_since = connection.ops.adapt_datetimefield_value(now - min(HEARD_WITHIN, timedelta(seconds=account.operator_lease)))
+    limits = [account.max_online_dialogs, account.max_offline_dialogs]
+    rows = Operator.objects.raw(FREE_PEOPLE, [*limits, account.pk, account.pk, Status.ONLINE, heard_since])
+    people = {
+        row.pk: Person(
+            row.pk,
+            frozenset(),
+            frozenset(),
+            open=int(row.online + row.offline),
+            room={
+                False: row.most_online - int(row.online) if row.most_online else UNBOUNDED,
+                True: row.most_offline - int(row.offline) if row.most_offline else UNBOUNDED,
+            },
+            acted_at=row.acted_at,
+        )
+        for row in rows
+    }
+    for kind in ("department", "language"):
+        through = getattr(Operator, f"{kind}s").through
+        found: dict[int, list[int]] = {}
+        for operator_id, part_id in through.objects.filter(operator__in=people).values_list("operator_id", f"{kind}_id"):
+            found.setdefault(operator_id, []).append(part_id)
+        for operator_id, parts in found.items():
+            setattr(people[operator_id], f"{kind}s", frozenset(parts))
+    return list(people.values())
+
+
+def _places(people: Iterable[Person]) -> set[Place]:
+    """The queues that somebody of these could be given a dialog of."""
+    return {
+        (department, language, is_offline)
+        for person in people
+        for is_offline in (False, True)
+        if person.room[is_offline] > 0
+        for language in person.languages
+        for department in (None, *person.departments)
+    }
+
+
+def _lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int, Dialog]:
+    """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out."""
+    found: dict[int, Dialog] = {}
+    if connection.vendor != "postgresql":
+        for department, language, is_offline in places:
+            rows = Dialog.objects.filter(
+                account=account_id, state=State.QUEUE, operator=None, in_workspace=True,
+                department=department, language=language, is_offline=is_offline,
+            )  # fmt: skip
+            found |= {dialog.pk: dialog for dialog in rows.only(*READ).order_by("created_at", "pk")[:most]}
+        return found
+    # with `department IS NOT DISTINCT FROM` PostgreSQL would not use the index
+    for none, condition in ((True, "d.department_id IS NULL"), (False, "d.department_id = q.department_id")):
+        asked = [place for place in places if (place[0] is None) is none]
+        if not asked:
+            continue
+        sql = f"""
+            SELECT {", ".join(f"head.{name}" for name in READ)}
+            FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS q(department_id, language_id, is_offline)
+            CROSS JOIN LATERAL (
+                SELECT d.* FROM dialogs_dialog d
+                WHERE d.account_id = %s AND {condition} AND d.language_id = q.language_id AND d.is_offline = q.is_offline
+                    AND d.state = 'queue' AND d.operator_id IS NULL AND d.in_workspace
+                ORDER BY d.created_at, d.id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+            ) AS head
+        """  # noqa: S608
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        found |= {dialog.pk: dialog for dialog in Dialog.objects.raw(sql, [*columns, account_id, most])}
+    return found
+
+
+# ----- what was assigned and not picked up (Q8, A5) -----
+
+
+def return_unpicked() -> int:
+    """Dialogs that nobody picked up in time, or whose operator or department is there no more, go back to their queues.
+
+    Returns how many went back. Call `presence.end_outage` before: an outage lets nobody be late (P9).
+    """
+    newest = OperatorChange.objects.filter(operator=OuterRef("operator")).order_by("-pk").values("at")[:1]
+    due = (
+        Dialog.objects.filter(state=State.QUEUE, operator__isnull=False)
+        .annotate(changed_at=Subquery(newest))
+        .filter(
+            Q(pickup_by__lte=database_now())
+            | Q(changed_at__gte=F("assigned_at"))
+            | Q(department__archived_at__gte=F("assigned_at"))
+        )
+        .order_by("pk")
+    )
+    ids: dict[int, list[int]] = {}
+    for account_id, dialog_id in due.values_list("account_id", "pk")[:AT_ONCE]:
+        ids.setdefault(account_id, []).append(dialog_id)
+    return sum(_return(account_id, dialog_ids) for account_id, dialog_ids in ids.items())
+
+
+@atomic
+def _return(account_id: int, dialog_ids: list[int]) -> int:
+    lock_accounts_shared([account_id])
+    rows = Dialog.objects.filter(pk__in=dialog_ids, state=State.QUEUE, operator__isnull=False)
+    locked = list(rows.select_for_update(skip_locked=True, no_key=True).order_by("pk"))
+    now = database_now()
+    record = Record(now)
+    back = []
+    for dialog in locked:
+        end = _end_of_assignment(dialog, now)
+        if end is not None:
+            at, reason = end
+            holding.returned_to_queue(dialog, record, reason, at=at)
+            back.append(dialog)
+    record.write(back, Dialog.HELD)
+    if back:
+        assign_soon([account_id])
+    return len(back)
+
+
+def _end_of_assignment(dialog: Dialog, now: datetime) -> tuple[datetime, UnassignedReason] | None:
+    """When and why the assignment of a locked dialog ended, if it did: the earliest reason counts."""
+    if dialog.assigned_at is None or dialog.pickup_by is None:
+        return None
+    ends = [(dialog.pickup_by, UnassignedReason.NOT_PICKED_UP)] if dialog.pickup_by <= now else []
+    if dialog.department is not None and (at := dialog.department.archived_at) and at >= dialog.assigned_at:
+        ends.append((at, UnassignedReason.ARCHIVED))
+    ends += _losses(dialog)
+    return min(ends, default=None)
+
+
+def _losses(dialog: Dialog) -> Iterable[tuple[datetime, UnassignedReason]]:
+    """The first moments since the assignment at which the operator was no longer online, or no longer of its place.
+
+    What the operator was not when the dialog was given to them (a transfer after a warning) they cannot lose.
+    """
+    changes = OperatorChange.objects.filter(operator=dialog.operator_id).order_by("pk")
+    before = changes.filter(at__lt=dialog.assigned_at).last()
+    was = _fits(dialog, before) if before else dict.fromkeys((UnassignedReason.NOT_ONLINE, UnassignedReason.NOT_THEIRS), False)
+    for change in changes.filter(at__gte=dialog.assigned_at):
+        fits = _fits(dialog, change)
+        for reason in list(was):
+            if was[reason] and not fits[reason]:
+                yield change.at, reason
+                del was[reason]
+        was = {reason: fits[reason] for reason in was}
+
+
+def _fits(dialog: Dialog, change: OperatorChange) -> dict[UnassignedReason, bool]:
+    in_department = dialog.department_id is None or dialog.department_id in change.departments
+    return {
+        UnassignedReason.NOT_ONLINE: change.is_online,
+        UnassignedReason.NOT_THEIRS: in_department and dialog.language_id in change.languages,
+    }
+
+
+def extend_pickups(*, alive_at: datetime, now: datetime) -> None:
+    """P9: whoever was still in time at `alive_at`, before an outage, has the full time from now."""
+    rows = Dialog.objects.filter(state=State.QUEUE, operator__isnull=False, pickup_by__gt=alive_at)
+    locked = list(rows.select_for_update(no_key=True).only("pk", "account_id", "department_id").order_by("pk"))
+    for account_id in {dialog.account_id for dialog in locked}:
+        own = [dialog for dialog in locked if dialog.account_id == account_id]
+        timeouts = holding.pickup_timeouts(account_id, {dialog.department_id for dialog in own})
+        for dialog in own:
+            Dialog.objects.filter(pk=dialog.pk).update(pickup_by=now + timeouts[dialog.department_id])

@@ -1,0 +1,58 @@
+"""Who has a locked dialog: the steps that every way of getting or losing one is made of (Q2, Q6 to Q10)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from dialogs.actions.record import Record, moved_to, visitor_channel
+from dialogs.models import Dialog, EventKind, State
+from operators.actions import operator_channel
+from operators.models import Account, Department, Operator
+
+
+def pickup_timeouts(account_id: int, department_ids: Iterable[int | None]) -> dict[int | None, timedelta]:
+    """Q8: how long a dialog of each department may wait for its operator; None: of no department. Two queries."""
+    seconds = Account.objects.values_list("pickup_timeout", flat=True).get(pk=account_id)
+    found: dict[int | None, timedelta] = {department_id: timedelta(seconds=seconds) for department_id in {None, *department_ids}}
+    own = Department.objects.filter(pk__in=[pk for pk in found if pk is not None], pickup_timeout__isnull=False)
+    for department_id, seconds in own.values_list("pk", "pickup_timeout"):
+        found[department_id] = timedelta(seconds=seconds)
+    return found
+
+
+def pick_up(
+    dialog: Dialog, operator: Operator, record: Record, *, actor: Operator | None = None, data: dict[str, Any] | None = None
+) -> None:
+    """The locked dialog is this operator's now, and begun (Q9). Written with Dialog.HELD."""
+    dialog.operator, dialog.state = operator, State.CHATTING
+    dialog.picked_up_at = dialog.picked_up_at or record.now
+    dialog.assigned_at = dialog.pickup_by = None
+    dialog.passed_over = {}
+    record.event(dialog, EventKind.PICKED_UP, record.now, actor=actor or operator, data=data)
+    record.channels.add(visitor_channel(dialog.visitor_id))
+
+
+def assign(dialog: Dialog, operator_id: int, record: Record, *, timeout: timedelta) -> None:
+    """The locked dialog waits for this operator's reply, for `timeout` at most (Q2, Q8). The caller records the event."""
+    dialog.operator_id, dialog.state = operator_id, State.QUEUE
+    dialog.assigned_at, dialog.pickup_by = record.now, record.now + timeout
+    record.channels |= {operator_channel(operator_id), visitor_channel(dialog.visitor_id)}
+
+
+def release(dialog: Dialog, record: Record, *, at: datetime | None = None) -> None:
+    """Nobody has the locked dialog any more: it waits in its queue, its creation time unchanged. The caller records the event.
+
+    `at`: since when whoever had it is not to be given it again (Q8).
+    """
+    if dialog.operator_id is not None and at is not None:
+        dialog.passed_over = {**dialog.passed_over, str(dialog.operator_id): at.isoformat()}
+    dialog.operator_id, dialog.state = None, State.QUEUE
+    dialog.assigned_at = dialog.pickup_by = None
+    record.channels.add(visitor_channel(dialog.visitor_id))
+
+
+def returned_to_queue(dialog: Dialog, record: Record, reason: str, *, at: datetime) -> None:
+    """Q8: the locked dialog goes back from the operator it was assigned to, at the moment the rule names (Z2)."""
+    data = {"operator": dialog.operator_id, "who": str(dialog.operator), "reason": reason}
+    release(dialog, record, at=at)
+    record.event(dialog, EventKind.UNASSIGNED, at, data=data | moved_to(dialog))
