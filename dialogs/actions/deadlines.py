@@ -22,6 +22,8 @@ from webim_offline.database_clock import database_now
 logger = logging.getLogger(__name__)
 BATCH = 500
 POISONED_FOR = timedelta(hours=1)
+CLOSE_AFTER, REOPEN_WINDOW, PICKUP_TIMEOUT = "close_after", "reopen_window", "pickup_timeout"
+CLOSINGS = (CLOSE_AFTER, REOPEN_WINDOW)
 RUNG_AT_ONCE = 2000  # rows locked together
 RUNG_A_SECOND = 10_000
 READ = (
@@ -48,9 +50,11 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
         return 0
     timeouts = _timeouts(dialogs, now)
     record = Record(now)
+    moving = _accounts_whose_closings_move(dialogs, now)
     for dialog in dialogs:
+        advance = state.caught_up if dialog.account_id in moving else state.advance
         try:
-            facts, steps = state.advance(dialog.facts, timeouts[dialog.account_id], now)
+            facts, steps = advance(dialog.facts, timeouts[dialog.account_id], now)
         except Exception:
             logger.exception("dialog %s: the rules failed, looking again in an hour", dialog.pk)
             dialog.wake_at = now + POISONED_FOR
@@ -61,6 +65,15 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
     record.write(dialogs, WRITTEN)
     assign_soon({dialog.account_id for dialog in dialogs if dialog.is_offline or not dialog.is_open})
     return len(dialogs)
+
+
+def _accounts_whose_closings_move(dialogs: Iterable[Dialog], now: datetime) -> set[int]:
+    """Accounts whose dialogs may close by another time than is stored with them: `apply_setting_changes` is about to say which."""
+    closing = {dialog.account_id for dialog in dialogs if dialog.closes_at is not None and dialog.closes_at <= now}
+    if not closing:
+        return set()
+    changes = SettingChange.objects.filter(handled_at=None, field__in=CLOSINGS, account__in=closing)
+    return set(changes.values_list("account_id", flat=True))
 
 
 def close_overdue(dialogs: Iterable[Dialog]) -> None:
@@ -139,8 +152,10 @@ def apply_setting_changes() -> int:
     changes = list(SettingChange.objects.filter(handled_at=None).order_by("pk")[:BATCH])
     if not changes:
         return 0
-    _move_closings(changes)
-    _move_pickups({change.account_id for change in changes if "pickup_timeout" in change.field.split(".")[:2]})
+    for account_id, field in {(change.account_id, change.field) for change in changes if change.field in CLOSINGS}:
+        _move_closings(account_id, field)
+    for account_id in {change.account_id for change in changes if PICKUP_TIMEOUT in change.field.split(".")[:2]}:
+        _move_pickups(account_id)
     _ring({change.account_id for change in changes if change.field in TIMEOUTS and _acts_sooner(change)})
     for change in changes:
         if change.field == VISIT_LEASE:
@@ -149,54 +164,47 @@ def apply_setting_changes() -> int:
     return len(changes)
 
 
-def _move_closings(changes: Iterable[SettingChange]) -> None:
-    """Q9, Q11: dialogs that wait for the end of `close_after` or `reopen_window` end by the new one, not before now (Z2)."""
-    for field in ("close_after", "reopen_window"):
-        account_ids = {change.account_id for change in changes if change.field == field}
-        for account in Account.objects.filter(pk__in=account_ids):
-            _move_closings_of(account, field)
-
-
-def _move_closings_of(account: Account, field: str) -> None:
-    rows = Dialog.objects.filter(account=account)
-    if field == "close_after":
+def _move_closings(account_id: int, field: str) -> None:
+    """Q9, Q11: what waits for the end of `close_after` or `reopen_window` ends by the new one, not before it was stored (Z2)."""
+    rows = Dialog.objects.filter(account=account_id)
+    if field == CLOSE_AFTER:
         rows = rows.filter(state__in=OPEN_STATES, in_workspace=True, last_is_visitors=False)
     else:
         rows = rows.filter(state__in=REOPENABLE_STATES)
-    length = timedelta(seconds=getattr(account, field))
     after = 0
     while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:RUNG_AT_ONCE]):
         after = ids[-1]
         with transaction.atomic():
-            # the settings are read under the lock, as whoever answers or closes reads them
-            lock_account_shared(account.pk)
-            now = database_now()
-            locked = rows.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk")
-            # what was over by the old time is over (Z2): the sweep is about to say so
-            moved = [dialog for dialog in locked if dialog.closes_at is None or dialog.closes_at > now]
-            for dialog in moved:
-                since = dialog.last_message_at if field == "close_after" else dialog.closed_at
-                closes_at = max(since + length, now) if length or field == "reopen_window" else None
-                dialog.closes_at = closes_at
-                dialog.wake_at = min((at for at in (dialog.wake_at, closes_at) if at is not None), default=None)
-            update_rows(Dialog, ("closes_at", "wake_at"), [(d.pk, d.closes_at, d.wake_at) for d in moved])
+            # the setting is read under the lock, as whoever answers or closes reads it
+            length = getattr(lock_account_shared(account_id), field)
+            stored_at = _latest_change(account_id, field)
+            moved = []
+            for dialog in rows.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk"):
+                since = dialog.last_message_at if field == CLOSE_AFTER else dialog.closed_at
+                if dialog.closes_at is not None and dialog.closes_at <= stored_at:
+                    continue  # over by the old time: the sweep is about to say so
+                is_never = field == CLOSE_AFTER and not length
+                closes_at = None if is_never else max(since + timedelta(seconds=length), stored_at)
+                wake_at = min((at for at in (dialog.wake_at, closes_at) if at is not None), default=None)
+                moved.append((dialog.pk, closes_at, wake_at))
+            update_rows(Dialog, ("closes_at", "wake_at"), moved)
 
 
-def _move_pickups(account_ids: set[int]) -> None:
-    """Q8: what is assigned waits for its operator as long as the new time says, counted from its assignment."""
-    for account_id in account_ids:
-        with transaction.atomic():
-            lock_account_shared(account_id)
-            rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__isnull=False)
-            locked = list(rows.select_for_update(no_key=True).order_by("pk"))
-            timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})
-            now = database_now()
-            moved = [
-                (dialog.pk, max(dialog.assigned_at + timeouts[dialog.department_id], now))
-                for dialog in locked
-                if dialog.pickup_by > now
-            ]
-            update_rows(Dialog, ("pickup_by",), moved)
+def _latest_change(account_id: int, field: str) -> datetime:
+    changes = SettingChange.objects.filter(account=account_id).order_by("-pk").values_list("at", flat=True)
+    return changes.filter(Q(field=field) | Q(field__startswith=f"department.{field}."))[0]
+
+
+@transaction.atomic
+def _move_pickups(account_id: int) -> None:
+    """Q8: what is assigned waits for its operator as long as the new time says, counted from its assignment (Z2)."""
+    lock_account_shared(account_id)
+    stored_at = _latest_change(account_id, PICKUP_TIMEOUT)
+    rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__gt=stored_at)
+    locked = list(rows.select_for_update(no_key=True).order_by("pk"))
+    timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})
+    moved = [(d.pk, max(d.assigned_at + timeouts[d.department_id], stored_at)) for d in locked if d.assigned_at]
+    update_rows(Dialog, ("pickup_by",), moved)
 
 
 @transaction.atomic
