@@ -333,8 +333,9 @@ class LiveApp:
         except tickets.BadTicket as bad:
             await _respond(send, 401, {"error": f"ticket: {bad}"}, headers)
             return
-        except NotKnown:
-            await _respond(send, 503, {"error": "the database does not answer"}, [*headers, *COME_AGAIN_HEADERS])
+        except (NotKnown, asyncio.CancelledError) as obstacle:
+            reason = "the database does not answer" if isinstance(obstacle, NotKnown) else "this process ends"
+            await _respond(send, 503, {"error": reason}, [*headers, *COME_AGAIN_HEADERS])
             return
         await _respond(send, 200 if answer is not None else 204, answer, headers)
 
@@ -455,10 +456,8 @@ class LiveApp:
         except Closed as closed:
             if closed.code:
                 await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
-        except asyncio.CancelledError:
-            if stream is None or not (stream.ended or stream.farewell):
-                raise
-            if stream.farewell:
+        except asyncio.CancelledError:  # by `Stream.end` or `close`, or by a server that ends and has told the client
+            if stream is not None and stream.farewell:
                 await send({"type": "websocket.close", "code": stream.farewell.code, "reason": stream.farewell.reason})
         finally:
             if stream is not None:
@@ -527,7 +526,11 @@ class LiveApp:
         self._sign_of_workspace(stream.claims)
 
     async def _hold(self, news: Callable[[], bool], channels: list[str], seconds: float, receive: Receive) -> None:
-        """Return when `news` is true, after `seconds`, or when the client has gone."""
+        """Return when `news` is true, after `seconds`, when the client has gone, or when the server ends.
+
+        A server that ends cancels what it still serves. Then the poll is answered as if its time were over, so that its page
+        asks another process at once.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         gone = asyncio.ensure_future(_disconnected(receive))
@@ -535,9 +538,12 @@ class LiveApp:
         try:
             while not news() and not gone.done() and (left := until - loop.time()) > 0:
                 waiting = asyncio.ensure_future(self.hub.wait(channels, left))
-                await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not waiting.done():
+                try:
+                    await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
                     waiting.cancel()
+        except asyncio.CancelledError:
+            pass
         finally:
             self.polls -= 1
             gone.cancel()

@@ -526,6 +526,35 @@ class TestApp:
 
         assert self.live(story) == (True, False)
 
+    def test_a_server_that_ends_leaves_no_request_without_an_answer(self, account, visitor, anna, monkeypatch):
+        """It cancels what it still serves (--timeout-graceful-shutdown): a held poll is answered as if its time were over."""
+        ticket, workspace = self.ticket(visitor), tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(anna))
+
+        async def story(app):
+            held = []
+            for path, body in (
+                ("/live/visit/poll", {"ticket": ticket, "service": "offline"}),
+                ("/live/workspace/poll", {"ticket": workspace}),
+            ):
+                _, first, _ = await post(app, path, body | {"since": ""})
+                held.append(asyncio.create_task(post(app, path, body | {"since": first["since"]})))
+            await asyncio.sleep(0.3)
+            polls = app.polls
+            monkeypatch.setattr(app.board, "knows", lambda _: False)
+            monkeypatch.setattr(app.board, "read", away)
+            held.append(asyncio.create_task(post(app, "/live/visit/beat", {"ticket": ticket})))
+            await asyncio.sleep(0.1)
+            for request in held:
+                request.cancel()
+            answers = await asyncio.gather(*held)
+            return polls, [(status, answer) for status, answer, _ in answers], app.polls, app.hub._waiting
+
+        polls, (visit, tab, beat), left, waiting = self.live(story)
+        assert (polls, left, waiting) == (2, 0, {})
+        assert (visit[0], visit[1]["changed"]) == (200, False)
+        assert (tab[0], tab[1]["panel"]) == (200, False)
+        assert beat == (503, {"error": "this process ends"})
+
     def test_hints_of_committed_actions_reach_the_hub(self, account, visitor):
         async def story(app):
             await asyncio.sleep(0.5)

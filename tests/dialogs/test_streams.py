@@ -433,6 +433,21 @@ def test_what_a_stream_refuses_it_names(visitor, path, frames, code):
     assert left == 0
 
 
+def test_a_server_that_ends_ends_its_streams_without_an_error(visitor):
+    """It tells the clients itself, and cancels what it still serves after a while."""
+    ticket = visit_ticket(visitor)
+
+    async def story(app):
+        opening, opened = Socket(app, "/live/visit/stream"), Socket(app, "/live/visit/stream")
+        opened.say({"ticket": ticket, "since": "", "service": "offline"})
+        await opened.hear()
+        for socket in (opening, opened):
+            socket.task.cancel()
+        return await asyncio.gather(opening.task, opened.task), len(app.streams)
+
+    assert live(story) == ([None, None], 0)
+
+
 def test_a_foreign_host_and_an_unknown_path_get_no_stream(visitor):
     async def story(app):
         heard = []
