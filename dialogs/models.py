@@ -236,6 +236,11 @@ class Dialog(models.Model):
         return self.state in OPEN_STATES
 
     @property
+    def is_reopenable(self) -> bool:
+        """Q9: a message of the visitor would open it again, until the sweep says that its time is over."""
+        return self.state in REOPENABLE_STATES and self.in_workspace
+
+    @property
     def facts(self) -> Facts:
         """What `state` needs to know of this dialog."""
         return Facts(

@@ -97,7 +97,7 @@ def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
     current = next((dialog for dialog in open_dialogs if not dialog.email_only), None)
     waiting_by_mail = next((dialog for dialog in open_dialogs if dialog.email_only), None)
     if current is None and (waiting_by_mail is None or not waiting_by_mail.in_workspace):
-        closed = [dialog for dialog in living if dialog.state in REOPENABLE_STATES and dialog.in_workspace]
+        closed = [dialog for dialog in living if dialog.is_reopenable]
         if closed:
             return _reopen(account, visitor, max(closed, key=lambda dialog: (dialog.closed_at, dialog.pk)), submission)
     if current is None and waiting_by_mail is None:

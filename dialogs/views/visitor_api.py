@@ -31,7 +31,7 @@ from dialogs.actions.conversation import (
 from dialogs.actions.errors import ContactsMissing, DialogClosed
 from dialogs.contact_form import ContactForm, contact_form
 from dialogs.live import tickets
-from dialogs.models import OPEN_STATES, Dialog, MessageKind, StartState, State, Visitor
+from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Dialog, MessageKind, StartState, State, Visitor
 from dialogs.throttles import enforce
 from dialogs.views import visitor_input as accepts
 from dialogs.views.widget_texts import texts, way_of_answer
@@ -199,6 +199,7 @@ class VisitorView(APIView, ABC):
             "number": dialog.number,
             "open": dialog.is_open,
             "closed_by_visitor": dialog.state == State.CLOSED_BY_VISITOR,
+            "reopens": dialog.is_reopenable,
             "started_offline": dialog.start_state == StartState.OFFLINE,
             "way": way_of_answer(dialog, visitor),
             "operator": dialog.operator.name if dialog.operator and dialog.state == State.CHATTING else "",
@@ -333,6 +334,8 @@ class MessagesView(VisitorView):
         """Would a message start a dialog? An email-only one is joined only while nobody is online (M10)."""
         open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).values_list("email_only", "in_workspace"))
         if any(not email_only or in_workspace for email_only, in_workspace in open_dialogs):
+            return False
+        if any(dialog.is_reopenable for dialog in Dialog.objects.filter(visitor=visitor, state__in=REOPENABLE_STATES)):
             return False
         place = (department.pk if department else None, language.pk)
         return not open_dialogs or place in service_states([self.account.pk], database_now())[self.account.pk]

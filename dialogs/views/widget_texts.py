@@ -53,6 +53,8 @@ def texts(*, mail_only: bool) -> dict[str, str]:
         "away": _("While you were away"),
         "ended": _("You ended the chat. A new message starts a new inquiry."),
         "closed": _("The chat is closed. A new message starts a new inquiry."),
+        "ended_reopens": _("You ended the chat. Write again to go on with it."),
+        "closed_reopens": _("The chat is closed. Write again to go on with it."),
         "ask": _("Leave your contacts, so that we can reach you."),
         "save": _("Save contacts"),
         "answered": _("%(name)s answered in %(number)s"),

@@ -1067,7 +1067,7 @@
     if (talk && talk.open && talk.started_offline && !talk.operator && messages.every((message) => message.mine)) {
       line(`more${n}`, 'w-sys', t.more);
     }
-    if (talk && !talk.open && !outbox.length) line(`end${n}`, 'w-sys', talk.closed_by_visitor ? t.ended : t.closed);
+    if (talk && !talk.open && !outbox.length) line(`end${n}`, 'w-sys', t[(talk.closed_by_visitor ? 'ended' : 'closed') + (talk.reopens ? '_reopens' : '')]);
 
     nodes.forEach((node, id) => {
       if (!used.has(id)) { node.remove(); nodes.delete(id); }
