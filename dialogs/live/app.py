@@ -417,9 +417,18 @@ class LiveApp:
         hold = min(WORKSPACE_POLL, max(1.0, claims["lease"] / 3))
         await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
         changed = self.hub.changed(channels, since)
-        if own in changed and self.hub.knows(since):
+        if own in changed and self.hub.knows(since) and not await self._is_valid(claims):
             raise Refusal(401, "ticket: signed out or changed")
         return {"since": self.hub.position(since), "panel": panel in changed, "dialog": dialog in changed}
+
+    async def _is_valid(self, claims: dict[str, Any]) -> bool:
+        """Is the session that a workspace's ticket names still one (X5)? Raises NotKnown."""
+        try:
+            valid_from = await self._in_database(valid_sessions, [claims["o"]])
+        except DatabaseError:
+            raise NotKnown from None
+        since = valid_from.get(claims["o"])
+        return since is not None and _session(claims) >= since
 
     # ----- streams -----
 

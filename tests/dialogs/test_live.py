@@ -589,6 +589,18 @@ class TestApp:
         assert status == 401
         assert anna.last_seen_at is None
 
+    def test_news_of_an_operator_end_a_poll_and_not_the_right_to_it(self, anna):
+        ticket = tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(anna))
+
+        async def story(app):
+            _, first, _ = await post(app, "/live/workspace/poll", {"ticket": ticket, "since": ""})
+            poll = asyncio.create_task(post(app, "/live/workspace/poll", {"ticket": ticket, "since": first["since"]}))
+            await asyncio.sleep(0.3)
+            app._heard([f"operator:{anna.pk}"])
+            return (await asyncio.wait_for(poll, 3))[0]
+
+        assert self.live(story) == 200
+
     @pytest.mark.parametrize(
         ("path", "body", "options", "status"),
         [
