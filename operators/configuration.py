@@ -4,7 +4,7 @@ Statuses, settings, membership and archiving live in `actions`. Lock order as th
 changes how an account works is recorded as a change of settings (M9).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -230,3 +230,15 @@ def choose_page_language(operator: Operator, code: str) -> None:
         raise ValidationError(_("There is no such language."))
     operator.ui_language = code
     operator.save(update_fields=["ui_language"])
+
+
+RINGS = ("rings_for_queues", "rings_for_assigned", "rings_for_messages", "rings_on_desktop")
+
+
+def choose_rings(operator: Operator, switches: Mapping[str, bool]) -> None:
+    """Switch somebody's own rings on or off (Q12), in every browser of theirs. Raises ValidationError for what is no ring."""
+    if not switches or not set(switches) <= set(RINGS):
+        raise ValidationError(_("There is no such switch."))
+    for name, on in switches.items():
+        setattr(operator, name, on)
+    operator.save(update_fields=list(switches))

@@ -303,6 +303,12 @@ class Operator(AbstractBaseUser):
     visible_online_dialogs = own_limit(_("dialogs shown in General queue"), MOST_VISIBLE)
     visible_offline_dialogs = own_limit(_("dialogs shown in Offline inquiries"), MOST_VISIBLE)
 
+    # what the own workspace does when something comes (Q12): configuration.choose_rings
+    rings_for_queues = models.BooleanField(default=True, editable=False)
+    rings_for_assigned = models.BooleanField(default=True, editable=False)
+    rings_for_messages = models.BooleanField(default=True, editable=False)
+    rings_on_desktop = models.BooleanField(default=True, editable=False)
+
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.OFFLINE)
     last_seen_at = models.DateTimeField(_("last sign of life"), null=True, editable=False)
     acted_at = models.DateTimeField(null=True, editable=False)  # the last own action in the workspace (Q8)
