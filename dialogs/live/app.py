@@ -2,8 +2,8 @@
 
 Streams are WebSockets (see `streams`); a page that cannot have one polls. Bodies are JSON sent as text/plain, so that a
 widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body that is not understood, 401 for a ticket
-(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 429 for one page too many, 503 while the database has
-to be asked and is away, and for a page that this process has no room for.
+(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 429 for one page or request too many, 503 while the
+database has to be asked and is away, and for a page that this process has no room for.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from dialogs.actions.record import dialog_channel, visitor_channel
 from dialogs.live import streams, tickets
 from dialogs.live.hub import Hub
 from dialogs.live.neighbours import Neighbours
-from dialogs.live.presence import Ended, Visits
+from dialogs.live.presence import Ended, Key, Visits
 from dialogs.live.service import Board, NotKnown
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
@@ -48,6 +48,8 @@ WORKSPACES_EVERY = 0.5  # seconds; signs of life of workspaces, all of them in o
 CHECK_EVERY = 30.0  # seconds; the right to every workspace stream (X5), whatever hints were lost
 AGAIN_AFTER = 1.0  # seconds
 MOST_VISITS = 100  # pages of one visitor at once
+MOST_REQUESTS = 60  # of one page in REQUESTS_WITHIN seconds
+REQUESTS_WITHIN = 10.0
 MOST_HELD = 200_000  # visits of one process, about 100 MiB: ten times as many as it holds streams
 LONGEST_HOST = 300
 NO_STORE = [(b"cache-control", b"no-store")]
@@ -84,6 +86,8 @@ class LiveApp:
         self.streams = Streams(self.visits.lease)
         self.polls = 0
         self.workspaces: dict[int, datetime] = {}  # operator id -> the newest session heard of (tickets.workspace_claims)
+        self.requests: dict[Key, int] = {}  # of each page since `counted_since`
+        self.counted_since = steady_now()
         self.unchecked: set[str] = set()  # channels of operators and accounts whose streams may have lost their right
         self.checked_at = steady_now()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
@@ -353,9 +357,10 @@ class LiveApp:
     async def _sign_of_visit(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """The sign of life of the page that sent `body`; its claims.
 
-        Raises BadTicket, and Refusal for a site not listed and for a page for which there is no room.
+        Raises BadTicket, and Refusal for a site not listed, a request too many and a page for which there is no room.
         """
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        self._count_request((claims["v"], claims["k"]))
         if not self.board.knows(claims["a"]):
             await self.board.know(claims["a"])
         if not self._is_listed(claims, scope):
@@ -369,6 +374,15 @@ class LiveApp:
             self.visits.sign(_arrival(claims, body))
         return claims
 
+    def _count_request(self, page: Key) -> None:
+        """Raises Refusal for a page that asks too often (X3)."""
+        now = steady_now()
+        if now - self.counted_since > REQUESTS_WITHIN:
+            self.counted_since, self.requests = now, {}
+        self.requests[page] = count = self.requests.get(page, 0) + 1
+        if count > MOST_REQUESTS:
+            raise Refusal(429, "too many requests of one page")
+
     def _is_listed(self, claims: dict[str, Any], scope: Scope) -> bool:
         """X5: an account that lists its sites is served there alone."""
         listed = self.board.sites.get(claims["a"])
@@ -379,6 +393,7 @@ class LiveApp:
 
     async def _visit_bye(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
+        self._count_request((claims["v"], claims["k"]))
         if _origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
             raise Refusal(403, "this site is not listed")
         self.neighbours.goodbye((claims["v"], claims["k"]))

@@ -10,7 +10,7 @@ from tests import people
 from tests.benchmarks import bare
 from tests.benchmarks.servers import LIVE, open_pages, post_for, posting, serving
 
-VISITS = 1000
+VISITS = 10_000  # each well below the rate of one page (X3)
 ROUNDS = 5
 SECONDS = 2.0
 

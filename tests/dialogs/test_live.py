@@ -440,6 +440,23 @@ class TestApp:
         assert (after, alive, waiting) == ([204, 204], 101, 0)
         assert Visit.objects.count() == 101
 
+    def test_a_page_that_asks_too_often_is_told_to_wait(self, account, visitor, monkeypatch):
+        monkeypatch.setattr("dialogs.live.app.MOST_REQUESTS", 3)
+        monkeypatch.setattr("dialogs.live.app.REQUESTS_WITHIN", 1.0)
+        eager, other = self.ticket(visitor), self.ticket(people.make_visitor(account))
+
+        async def story(app):
+            app.counted_since -= 1.1
+            answers = [await post(app, f"/live/visit/{verb}", {"ticket": eager}) for verb in ("beat", "beat", "bye", "beat", "bye")]
+            others = (await post(app, "/live/visit/beat", {"ticket": other}))[0]
+            await asyncio.sleep(1.1)
+            later = (await post(app, "/live/visit/beat", {"ticket": eager}))[0]
+            return [(status, headers.get(b"retry-after")) for status, _, headers in answers], others, later, len(app.requests)
+
+        given, others, later, counted = self.live(story)
+        assert given == [(204, None)] * 3 + [(429, b"5")] * 2
+        assert (others, later, counted) == (204, 204, 1)
+
     def test_a_process_that_is_full_says_so(self, account, visitor, monkeypatch):
         monkeypatch.setattr("dialogs.live.app.MOST_HELD", 1)
         tickets_of = [self.ticket(visitor), self.ticket(people.make_visitor(account))]

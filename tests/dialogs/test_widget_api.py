@@ -612,6 +612,13 @@ class TestLimits:
         assert Page(account).post("session", visit=VISIT).status_code == 429
         assert Visitor.objects.count() == 1
 
+    def test_tickets_for_made_up_visits_are_limited_by_address(self, account, settings):
+        settings.RATE_LIMITS = settings.RATE_LIMITS | {"visitor_session": "4/min"}
+        page = Page(account)
+        page.open()
+        asked = [page.post("ticket", token=page.token, visit=f"made-up-{number}").status_code for number in range(5)]
+        assert asked == [200] * 3 + [429] * 2
+
     @pytest.mark.parametrize(
         ("peer", "forwarded", "client"),
         [
