@@ -62,7 +62,7 @@ def test_a_mistake_of_ours_stays_a_500(signed_in, monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("dialogs.views.workspace.panels", broken)
+    monkeypatch.setattr("dialogs.views.panels.panels", broken)
     assert signed_in.get("/workspace/").status_code == 500
 
 

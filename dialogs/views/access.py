@@ -1,0 +1,56 @@
+"""Who may open the pages of operators, and which dialogs on them (A2, Q3, X1)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from dialogs import queues
+from dialogs.models import Dialog
+from operators import actions as people
+from operators.models import Operator
+from webim_offline.database_clock import database_now
+
+SEEN_AT_MOST_EVERY = timedelta(seconds=5)
+
+
+def operators_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Operators and supervisors only; every request of theirs is a sign of life (A2)."""
+
+    @login_required
+    @never_cache
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        operator = request.user
+        if not isinstance(operator, Operator) or operator.account_id is None:
+            return redirect("admin:index")
+        now = database_now()
+        if operator.last_seen_at is None or now - operator.last_seen_at > SEEN_AT_MOST_EVERY:
+            people.seen(operator, now)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def visible_dialog(operator: Operator, number: int) -> Dialog:
+    """The dialog of that number, with all that a page says of it. Raises Http404."""
+    dialog = (
+        queues.visible_to(operator)
+        .select_related("visitor", "department", "language", "operator", "account", "continues")
+        .filter(number=number)
+        .first()
+    )
+    if dialog is None:
+        raise Http404(_("There is no such dialog, or it is not in your departments and languages."))
+    return dialog
+
+
+def whole_number(text: str) -> int | None:
+    """A number out of an address or a form; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,99 @@
+"""The left panel: its sections, what each shows and why some of it is hidden (Q1 to Q5)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dialogs import queues
+from dialogs.models import Dialog
+from operators.models import Operator
+
+MOST_MINE = 200
+
+TITLES = {
+    queues.Section.WAITING: gettext_lazy("Waiting for a reply"),
+    queues.Section.MINE: gettext_lazy("In dialog with you"),
+    queues.Section.GENERAL: gettext_lazy("General queue"),
+    queues.Section.OFFLINE: gettext_lazy("Offline inquiries"),
+    queues.Section.OTHERS: gettext_lazy("Other operators"),
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One section as the page shows it: its cards, how many dialogs it holds, and why some are not shown."""
+
+    key: str
+    title: str
+    dialogs: list[Dialog]
+    count: int
+    note: str = ""
+
+
+def panels(operator: Operator) -> list[Panel]:
+    """The sections of the operator's left panel, a constant number of queries whatever they hold."""
+    parts = queues.in_own_parts(operator)
+    mine = list(_cards(queues.held(operator))[:MOST_MINE])
+    found = [
+        _held_panel(queues.Section.WAITING, mine, operator),
+        _held_panel(queues.Section.MINE, mine, operator),
+        _queue_panel(queues.Section.GENERAL, operator, parts),
+        _queue_panel(queues.Section.OFFLINE, operator, parts),
+    ]
+    if operator.is_supervisor:
+        rows = queues.others(operator)
+        shown = list(_cards(rows)[: queues.MOST_FOR_SUPERVISOR])
+        found.append(_panel(queues.Section.OTHERS, shown, rows.count(), queues.MOST_FOR_SUPERVISOR))
+    return found
+
+
+def _held_panel(section: queues.Section, mine: list[Dialog], operator: Operator) -> Panel:
+    shown = [dialog for dialog in mine if _section(dialog, operator) == section]
+    return _panel(section, shown, len(shown), MOST_MINE)
+
+
+def _queue_panel(section: queues.Section, operator: Operator, parts: Q) -> Panel:
+    is_offline = section == queues.Section.OFFLINE
+    limit = operator.limit("visible_offline_dialogs" if is_offline else "visible_online_dialogs")
+    if operator.is_supervisor or not limit:
+        limit = queues.MOST_FOR_SUPERVISOR
+    rows = queues.queued(operator, is_offline=is_offline, parts=parts)
+    return _panel(section, list(_cards(rows)[:limit]), rows.count(), limit)
+
+
+def _panel(section: queues.Section, shown: list[Dialog], count: int, limit: int) -> Panel:
+    note = ""
+    if count > len(shown):
+        note = _("And %(more)s more. The %(shown)s oldest are shown: that is the limit of this section.") % {
+            "more": count - len(shown),
+            "shown": limit,
+        }
+    return Panel(section.value, str(TITLES[section]), shown, count, note)
+
+
+def _cards(rows: QuerySet[Dialog]) -> QuerySet[Dialog]:
+    return rows.select_related("visitor", "department", "language", "operator")
+
+
+def _section(dialog: Dialog, operator: Operator) -> queues.Section | None:
+    return queues.section_of(
+        state=dialog.state,
+        holder_id=dialog.operator_id,
+        is_offline=dialog.is_offline,
+        in_workspace=dialog.in_workspace,
+        viewer_id=operator.pk,
+    )
+
+
+def list_context(operator: Operator, current: int | None) -> dict[str, Any]:
+    """What `_panel.html` needs; `current` is the number of the dialog that is open."""
+    departments = operator.departments.aggregate(own=Count("pk"))["own"]
+    return {
+        "panels": panels(operator),
+        "current": current,
+        "shows_departments": operator.is_supervisor or departments != 1,
+        "usual_language": operator.account.languages.filter(archived_at=None).values_list("pk", flat=True).first(),
+    }
