@@ -33,6 +33,11 @@ class Clock:
         self._mocks = ExitStack()
 
     @property
+    def true(self) -> datetime:
+        """The moment by a clock that nobody sets."""
+        return BEGINNING + timedelta(milliseconds=self._passed)
+
+    @property
     def now(self) -> datetime:
         """The moment by the wall."""
         return BEGINNING + timedelta(milliseconds=self._passed + self._stepped)

@@ -33,24 +33,26 @@ def differences(story: "Story") -> list[str]:
         found += of_panel(history, product, now, viewer)
     for place in places if story.thorough else [places[turn % len(places)]]:
         found += of_availability(history, product, now, *place)
-        for then in story.moments[-5:] if story.thorough else [story.moments[-1 - turn % min(5, len(story.moments))]]:
+        moments = story.moments[-5:]
+        for then in moments if story.thorough or not moments else [moments[turn % len(moments)]]:
             found += of_availability_then(history, product, then, *place)
     return [
-        f"{now:%H:%M:%S.%f} {what}: the product says {says!r}, the rules say {should!r}"
+        f"{history.shown(now):%H:%M:%S.%f} {what}: the product says {says!r}, the rules say {should!r}"
         for what, says, should in found
         if says != should
     ]
 
 
 def of_visitors(history: History, product: Product, at: datetime) -> Iterator[Compared]:
-    """P1 to P3: who is on the site."""
+    """P1 to P3: who is on the site; P7: who has a push token."""
     for name, visitor in history.visitors.items():
         here = oracle.presence(history, visitor)
         present = any(period.begin <= at < period.end for period in here)
         row = product.visitor(name)
         yield f"{name} is on the site", row.is_present, present
-        if here and not present:
-            yield f"{name} left at", row.left_at, max(period.end for period in here)
+        if any(period.end <= at for period in here) and not present:
+            yield f"{name} left at", row.left_at, history.shown(max(period.end for period in here if period.end <= at))
+        yield f"{name} has a push token", row.has_token, oracle.has_token(history, visitor, at)
 
 
 def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Compared]:
@@ -63,14 +65,14 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
         yield f"{what} language", row.language.code, oracle.language(history, dialog)
         yield f"{what} start state", row.start_state, "offline" if oracle.started_offline(history, dialog) else "online"
         yield f"{what} email-only", row.email_only, oracle.started_email_only(history, dialog)
-        yield f"{what} started", row.created_at, dialog.started_at
+        yield f"{what} started", row.created_at, history.shown(dialog.started_at)
         yield f"{what} state", row.state, oracle.state(history, dialog, at)
         yield f"{what} messages", messages(row), oracle.messages(history, dialog, at)
         if row.is_open:
             shown = oracle.shown(history, dialog, at)
             yield f"{what} in the workspace", row.in_workspace, not oracle.is_email_only(history, dialog, at)
             yield f"{what} is offline", row.is_offline, shown.is_offline
-            yield f"{what} left at", row.away_since, shown.away_since
+            yield f"{what} left at", row.away_since, shown.away_since and history.shown(shown.away_since)
 
 
 def of_panel(history: History, product: Product, at: datetime, viewer: str) -> Iterator[Compared]:
@@ -97,7 +99,8 @@ def of_availability_then(
 ) -> Iterator[Compared]:
     """A4: who was online at a past moment?"""
     online = oracle.online_at(history, department, language, at)
-    yield f"online {department} {language} at {at:%H:%M:%S.%f}", product.online_at(department, language, at), online
+    then = history.shown(at)
+    yield f"online {department} {language} at {then:%H:%M:%S.%f}", product.online_at(department, language, then), online
 
 
 def messages(row: Dialog) -> list[tuple[datetime, str]]:

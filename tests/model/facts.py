@@ -1,6 +1,7 @@
 """What happened, and when: the only input of the oracle. Facts are appended and never changed; nothing here decides anything.
 
-Moments are aware datetimes, lengths of time whole seconds. A fact is stored with the moment at which it happened.
+Moments are aware datetimes, lengths of time whole seconds. A fact is kept with the moment at which it happened, as a clock
+tells it that nobody sets; `History.shown` says what the clock on the wall showed then (Z1).
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 NEVER = datetime.max.replace(tzinfo=UTC)
+OUTAGE = 5  # seconds: a longer pause of whoever ends leases is one (P9)
+HEARD_AGAIN = 2  # seconds: after a longer one the leases of workspaces begin anew (docs/decisions/0011)
 
 
 class Timeline(Generic[Value]):
@@ -65,11 +68,10 @@ class Visit:
 
 @dataclass
 class Visitor:
-    """A person on the site. `tokens` says for each device when which push token was set (None: removed, P7)."""
+    """A person on the site."""
 
     name: str
     visits: dict[str, Visit] = field(default_factory=dict)
-    tokens: dict[str, Timeline[str | None]] = field(default_factory=dict)
 
     def gave_sign(self, key: str, at: datetime, heard_by: str) -> None:
         """The page with that key gave a sign of life; the first one begins its visit."""
@@ -78,6 +80,16 @@ class Visitor:
     def said_goodbye(self, key: str, at: datetime, heard_by: str) -> None:
         if key in self.visits:
             self.visits[key].goodbyes.append(Word(at, heard_by))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an app told of its device (P7): who uses it, and its push token: one, "none", or nothing said of it (None)."""
+
+    at: datetime
+    device: str
+    visitor: str
+    token: str | None
 
 
 @dataclass
@@ -103,39 +115,72 @@ class Dialog:
     brought_in: list[datetime] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """Nothing ran between `last` and `again`. `shown`: how long that was by the clock that whoever ran looks at."""
+
+    last: datetime
+    again: datetime
+    shown: timedelta
+
+
 class Runs:
-    """When something that runs again and again has run. Only pauses longer than two seconds are kept: no rule asks for others."""
+    """When something that runs again and again has run. Of the pauses only those are kept that rules ask for."""
 
-    def __init__(self) -> None:
+    def __init__(self, longer_than: int) -> None:
+        self.longer_than = timedelta(seconds=longer_than)
         self.last: datetime | None = None
-        self.pauses: list[tuple[datetime, datetime]] = []  # (last run before, first run after)
+        self.last_shown: datetime | None = None
+        self.pauses: list[Pause] = []
 
-    def ran(self, at: datetime) -> None:
-        if self.last is not None and at - self.last > timedelta(seconds=2):
-            self.pauses.append((self.last, at))
-        self.last = at
+    def ran(self, at: datetime, shown: datetime) -> None:
+        """It ran at that moment, when its clock showed `shown`."""
+        if self.last is not None and self.last_shown is not None and abs(shown - self.last_shown) > self.longer_than:
+            self.pauses.append(Pause(self.last, at, shown - self.last_shown))
+        self.last, self.last_shown = at, shown
 
     def before(self, moment: datetime) -> datetime:
         """The last run known not to lie after `moment`."""
-        for last, after in reversed(self.pauses):
-            if after <= moment:
+        for pause in reversed(self.pauses):
+            if pause.again <= moment:
                 break
-            if last <= moment:
-                return last
+            if pause.last <= moment:
+                return pause.last
         return moment if self.last is None else min(self.last, moment)
+
+
+@dataclass
+class Process:
+    """A live process: when it ran, when it last renewed the row that says it lives, and when it was killed."""
+
+    runs: Runs = field(default_factory=lambda: Runs(OUTAGE))
+    turns: list[datetime] = field(default_factory=list)  # every one in which it could read and write
+    renewed_at: datetime | None = None
+    killed_at: datetime | None = None
 
 
 @dataclass
 class History:
     """Everything that happened in one account.
 
-    `heard` are the moments at which signs of life of workspaces could be stored (P9, docs/decisions/0011).
+    `heard` are the moments at which signs of life of workspaces could be stored (P9, docs/decisions/0011), `sweep` those at
+    which whoever ends the leases that no live process holds has run. `ahead`: by how much the clock on the wall was set.
     """
 
     settings: dict[str, Timeline[int]]
     languages: list[str]
     departments: dict[str, Timeline[bool]]  # slug -> is archived
+    ahead: Timeline[timedelta]
     operators: dict[str, Operator] = field(default_factory=dict)
     visitors: dict[str, Visitor] = field(default_factory=dict)
     dialogs: list[Dialog] = field(default_factory=list)
-    heard: Runs = field(default_factory=Runs)
+    reports: list[Report] = field(default_factory=list)
+    refused_tokens: list[tuple[datetime, str]] = field(default_factory=list)  # a push service's word that one is invalid (P7)
+    heard: Runs = field(default_factory=lambda: Runs(HEARD_AGAIN))
+    sweep: Runs = field(default_factory=lambda: Runs(OUTAGE))
+    processes: dict[str, Process] = field(default_factory=dict)
+    without_database: list[tuple[datetime, datetime]] = field(default_factory=list)  # (from, until)
+
+    def shown(self, moment: datetime) -> datetime:
+        """What the clock on the wall showed at that moment."""
+        return moment + self.ahead.at(moment)

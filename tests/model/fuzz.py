@@ -2,6 +2,7 @@
 
 python -m tests.model.fuzz MINUTES [SEED]   exit status 1 upon a finding, printed in its shortest replayable form
 python -m tests.model.fuzz --replay FILE    lives the histories of a file through, one a line
+python -m tests.model.fuzz --record FILE    writes 200 histories, chosen for their variety, into a file (see recording.py)
 """
 
 import os
@@ -36,4 +37,6 @@ def main(minutes: float, seed: int) -> int:
 if __name__ == "__main__":
     if sys.argv[1] == "--replay":
         sys.exit(hunt("-k", "test_replay", HISTORIES=sys.argv[2]).wait())
+    if sys.argv[1] == "--record":
+        sys.exit(hunt("-k", "test_record", RECORD=sys.argv[2], HUNT_SEED=str(random.randrange(APART))).wait())
     sys.exit(main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(APART)))

@@ -1,4 +1,4 @@
-"""New random histories until the time is over: what `make fuzz` runs, one process for each core (see fuzz.py)."""
+"""What fuzz.py runs: new random histories until the time is over, the lines of a file, or the recording of such a file."""
 
 import itertools
 import os
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import seed
 
 from tests.model.machine import Presence
+from tests.model.recording import COUNT, Recorded, chosen, missing_kinds
 from tests.model.shrinking import finding_of, hunt
 
 
@@ -21,6 +22,18 @@ def test_hunt():
             print(f"nothing found up to seed {number - 1}")
             return
         hunt(seed(number)(Presence), examples=20, steps=60)
+
+
+@pytest.mark.django_db
+def test_record():
+    """Writes 200 histories, chosen from many random ones, into the file RECORD."""
+    for number in itertools.count(int(os.environ["HUNT_SEED"])):
+        hunt(seed(number)(Recorded), examples=50, steps=20)
+        if len(Recorded.kept) >= COUNT * 2:
+            break
+    lines = chosen(Recorded.kept, COUNT)
+    assert missing_kinds(lines) == set()
+    Path(os.environ["RECORD"]).write_text("".join(f"{line}\n" for line in lines))
 
 
 @pytest.mark.django_db

@@ -7,8 +7,8 @@ from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model import operator_steps, oracle, visitor_steps
-from tests.model.story import OPERATORS, VISITORS, Story
+from tests.model import app_steps, operator_steps, oracle, outage_steps, visitor_steps
+from tests.model.story import NOTICED_WITHIN, OPERATORS, VISITORS, Page, Story
 
 TABS = ["1", "2"]
 DEPARTMENTS = ["", "support", "sales", visitor_steps.UNKNOWN]
@@ -19,21 +19,30 @@ SECONDS = {
     "left_notice_after": [0, 3, 10, 120],
     "offline_after": [0, 10, 30, 120, 1200],
 }
+SWITCH = "left_messages_in_workspace"
 STATUSES = ["online", "online", "online", "invisible", "lunch", "offline"]
 CONNECTED = ["open_page", "leave_page", "leave_page", "say_goodbye_and_stay", "lose_network", "lose_network", "answer_ping"]
-STEP_KINDS = (visitor_steps, operator_steps)
+DEVICES = ["phone", "tablet"]
+TOKENS = ["token-1", "token-1", "token-2", "none", None]
+OUTAGES = ["suspend", "stop_clock_worker", "lose_database", "kill_process", "kill_process", "start_process", "set_clock"]
+MOST_PROCESSES = 2
+OVER = timedelta(seconds=70)  # after a process was killed: what it held has ended, or is heard of elsewhere
+STEP_KINDS = (visitor_steps, operator_steps, app_steps, outage_steps)
+
+has_database = precondition(lambda self: self.story.has_database)
 
 
 class Presence(RuleBasedStateMachine):
-    """One account, two visitors with two tabs each."""
+    """One account, two visitors with two tabs and two devices between them, up to two live processes, one outage at a time."""
 
     @initialize(
         visit_lease=st.sampled_from(SECONDS["visit_lease"]),
         notice=st.sampled_from(SECONDS["left_notice_after"]),
         offline=st.sampled_from(SECONDS["offline_after"]),
         operator_lease=st.sampled_from(SECONDS["operator_lease"]),
+        in_workspace=st.sampled_from([True, True, False]),
     )
-    def begin(self, visit_lease: int, notice: int, offline: int, operator_lease: int) -> None:
+    def begin(self, visit_lease: int, notice: int, offline: int, operator_lease: int, in_workspace: bool) -> None:
         if offline and offline < notice:
             offline = notice
         settings = {
@@ -41,6 +50,7 @@ class Presence(RuleBasedStateMachine):
             "operator_lease": operator_lease,
             "left_notice_after": notice,
             "offline_after": offline,
+            "left_messages_in_workspace": in_workspace,
         }
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
@@ -67,34 +77,67 @@ class Presence(RuleBasedStateMachine):
             and (taken_by is None or not dialog.takings or dialog.takings[-1][1] == taken_by)
         ]
 
+    def processes(self) -> list[str]:
+        """The live processes that run."""
+        return sorted(self.story.product.processes)
+
     # ----- visitors -----
 
-    @rule(visitor=st.sampled_from(VISITORS), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
-    def tab(self, visitor: str, tab: str, what: str) -> None:
+    @rule(data=st.data(), visitor=st.sampled_from(VISITORS), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
+    def tab(self, data: st.DataObject, visitor: str, tab: str, what: str) -> None:
         """Something happens in a tab; an empty one opens a page, one that is cut off is heard again."""
         page = self.story.pages.get((visitor, tab))
+        if not self.processes():
+            self.start_process()
         if page is None:
-            self.story.do("open_page", visitor=visitor, tab=tab, process="a")
-        elif page.connected:
-            self.story.do(what, visitor=visitor, tab=tab, **({"process": "a"} if what == "open_page" else {}))
-        else:
-            self.story.do("come_back", visitor=visitor, tab=tab, process="a")
+            what = "open_page"
+        elif not page.connected:
+            what = "come_back"
+        if not self.story.has_database and not self.can_happen_unstored(visitor, page, what):
+            return
+        where = {"process": data.draw(st.sampled_from(self.processes()))} if what in {"open_page", "come_back"} else {}
+        self.story.do(what, visitor=visitor, tab=tab, **where)
 
+    @rule(data=st.data(), visitor=st.sampled_from(VISITORS), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
+    def another_tab(self, data: st.DataObject, visitor: str, tab: str, what: str) -> None:
+        """Twice as often as other things."""
+        self.tab(data, visitor, tab, what)
+
+    def start_process(self) -> None:
+        self.story.do("start_process", process=f"process-{len(self.story.history.processes)}")
+
+    def can_happen_unstored(self, visitor: str, page: Page | None, what: str) -> bool:
+        """While the database is away, a visitor who goes does not come, and who comes does not go.
+
+        Which of the two came first is not known afterwards; who came is on the site.
+        """
+        since, _ = self.story.history.without_database[-1]
+        visits = self.story.history.visitors[visitor].visits
+        if what in {"open_page", "come_back"}:
+            return not any(word.at >= since for visit in visits.values() for word in visit.goodbyes)
+        return what in {"lose_network", "answer_ping"} or (page is not None and visits[page.key].signs[0].at < since)
+
+    @has_database
     @rule(
         data=st.data(),
         visitor=st.sampled_from(VISITORS),
         department=st.sampled_from(DEPARTMENTS),
         language=st.sampled_from(LANGUAGES),
+        from_app=st.booleans(),
     )
-    def write(self, data: st.DataObject, visitor: str, department: str, language: str) -> None:
+    def write(self, data: st.DataObject, visitor: str, department: str, language: str, from_app: bool) -> None:
         tabs = [tab for person, tab in self.tabs() if person == visitor]
         tab = data.draw(st.sampled_from([*tabs, *tabs, None]))
-        self.story.do("write", visitor=visitor, tab=tab, department=department, language=language)
+        self.story.do("write", visitor=visitor, tab=tab, department=department, language=language, from_app=from_app)
 
-    @precondition(lambda self: self.dialogs(*oracle.OPEN))
-    @rule(data=st.data())
-    def visitor_closes(self, data: st.DataObject) -> None:
-        self.story.do("visitor_closes", number=data.draw(st.sampled_from(self.dialogs(*oracle.OPEN))))
+    @has_database
+    @rule(visitor=st.sampled_from(VISITORS), device=st.sampled_from(DEVICES), token=st.sampled_from(TOKENS), refused=st.booleans())
+    def app(self, visitor: str, device: str, token: str | None, refused: bool) -> None:
+        """P7: an app tells of its device, or a push service of a token."""
+        if refused and token not in {None, "none"}:
+            self.story.do("refuse_token", token=token)
+        else:
+            self.story.do("report_device", visitor=visitor, device=device, token=token)
 
     # ----- time -----
 
@@ -111,19 +154,80 @@ class Presence(RuleBasedStateMachine):
             milliseconds = (moments[-1] - story.now) // timedelta(milliseconds=1) - 1 - early
             story.do("wait", milliseconds=milliseconds)
 
-    # ----- operators -----
-
-    @precondition(lambda self: self.dialogs("queue"))
-    @rule(data=st.data(), operator=st.sampled_from(sorted(OPERATORS)))
-    def take(self, data: st.DataObject, operator: str) -> None:
-        self.story.do("take", operator=operator, number=data.draw(st.sampled_from(self.dialogs("queue"))))
+    # ----- outages -----
 
     @rule(
+        data=st.data(),
+        what=st.sampled_from(OUTAGES),
+        milliseconds=st.sampled_from([3000, 7000, 40_000, 300_000]),
+        back=st.booleans(),
+    )
+    def outage(self, data: st.DataObject, what: str, milliseconds: int, back: bool) -> None:
+        """One begins, or the one there is ends."""
+        story, processes = self.story, self.processes()
+        if not story.has_database:
+            story.do("find_database")
+        elif not story.has_clock_worker:
+            story.do("start_clock_worker")
+        elif not processes or (what == "start_process" and len(processes) < MOST_PROCESSES):
+            self.start_process()
+        elif what == "suspend":
+            story.do(what, milliseconds=milliseconds, first="clock worker" if back else "live processes")
+        elif what == "kill_process" and not self.is_about_to_end():
+            story.do(what, process=data.draw(st.sampled_from(processes)))
+        elif what == "set_clock" and milliseconds > 5000 and not self.is_about_to_end():
+            story.do(what, milliseconds=-milliseconds if back else milliseconds)
+        elif what in {"stop_clock_worker", "lose_database"}:
+            story.do(what)
+
+    def is_about_to_end(self) -> bool:
+        """A lease ends within four seconds, or did a moment ago: its end may have been written, or not.
+
+        A goodbye whose two seconds are not over has not been.
+        """
+        story, now = self.story, self.story.now
+        said = {
+            word.at + oracle.GOODBYE for who in story.history.visitors.values() for v in who.visits.values() for word in v.goodbyes
+        }
+        ends = [end for end in oracle.ends_of_visits(story.history) if end not in said or end <= now + timedelta(milliseconds=2)]
+        lease = timedelta(seconds=story.history.settings["operator_lease"].at(now))
+        heard = [oracle.last_sign(story.history, operator, now) for operator in story.history.operators.values()]
+        ends += [last + lease for last in heard if last is not None]
+        return any(-NOTICED_WITHIN < end - now < timedelta(seconds=4) for end in ends)
+
+    # ----- operators -----
+
+    @has_database
+    @precondition(lambda self: self.dialogs(*oracle.OPEN))
+    @rule(
+        data=st.data(),
+        operator=st.sampled_from(sorted(OPERATORS)),
+        what=st.sampled_from(["take", "take", "answer", "operator_closes", "bring_in", "visitor_closes"]),
+    )
+    def dialog(self, data: st.DataObject, operator: str, what: str) -> None:
+        """Somebody does something with a dialog that allows it."""
+        history, now = self.story.history, self.story.now
+        own = self.dialogs("chatting", taken_by=operator)
+        by_mail = [number for number, one in enumerate(history.dialogs, start=1) if oracle.is_email_only(history, one, now)]
+        numbers = {
+            "take": self.dialogs("queue"),
+            "answer": own + self.dialogs("queue"),
+            "operator_closes": own,
+            "bring_in": [number for number in self.dialogs(*oracle.OPEN) if number in by_mail],
+            "visitor_closes": self.dialogs(*oracle.OPEN),
+        }[what]
+        if numbers:
+            who = {} if what == "visitor_closes" else {"operator": operator}
+            self.story.do(what, **who, number=data.draw(st.sampled_from(numbers)))
+
+    @has_database
+    @rule(
+        data=st.data(),
         operator=st.sampled_from(sorted(OPERATORS)),
         what=st.sampled_from(["workspace", "status", "status", "appoint", "sign_out"]),
         status=st.sampled_from(STATUSES),
     )
-    def operator(self, operator: str, what: str, status: str) -> None:
+    def operator(self, data: st.DataObject, operator: str, what: str, status: str) -> None:
         """Something an operator does, or is done to one."""
         active = self.story.history.operators[operator].is_active.at(self.story.now)
         has_workspace = operator in self.story.workspaces
@@ -134,26 +238,40 @@ class Presence(RuleBasedStateMachine):
         elif what == "workspace" and has_workspace:
             self.story.do("lose_workspace", operator=operator)
         elif not has_workspace:
-            self.story.do("open_workspace", operator=operator, process="a")
+            if not self.processes():
+                self.start_process()
+            self.story.do("open_workspace", operator=operator, process=data.draw(st.sampled_from(self.processes())))
         elif what == "status":
             self.story.do("choose", operator=operator, status=status)
         else:
             self.story.do("sign_out", operator=operator)
 
+    def become(self, operator: str, support: bool, russian: bool, active: bool) -> None:
+        departments = ["support"] if support else []
+        self.story.do("become", operator=operator, departments=departments, languages=["ru" if russian else "en"], active=active)
+
+    @has_database
     @rule(
+        data=st.data(),
+        what=st.sampled_from(["become", *sorted(SECONDS), SWITCH]),
         operator=st.sampled_from(sorted(OPERATORS)),
         support=st.booleans(),
         russian=st.booleans(),
         active=st.sampled_from([True, True, False]),
     )
-    def become(self, operator: str, support: bool, russian: bool, active: bool) -> None:
-        departments = ["support"] if support else []
-        self.story.do("become", operator=operator, departments=departments, languages=["ru" if russian else "en"], active=active)
+    def administration(self, data: st.DataObject, what: str, operator: str, support: bool, russian: bool, active: bool) -> None:
+        """An operator's departments, languages and right to work change, or a setting."""
+        if what == "become":
+            self.become(operator, support, russian, active)
+        else:
+            self.change_settings(what, data)
 
-    @rule(name=st.sampled_from(sorted(SECONDS)), data=st.data())
     def change_settings(self, name: str, data: st.DataObject) -> None:
         now, settings = self.story.now, self.story.history.settings
-        changes: dict[str, Any] = {name: data.draw(st.sampled_from(SECONDS[name]))}
+        killed = [process.killed_at for process in self.story.history.processes.values() if process.killed_at]
+        if name == "visit_lease" and (not self.story.has_clock_worker or any(now - at < OVER for at in killed)):
+            return  # what was held by nobody would follow later, or by the lease of its process
+        changes: dict[str, Any] = {name: data.draw(st.sampled_from(SECONDS.get(name, [True, False])))}
         after = {key: timeline.at(now) for key, timeline in settings.items()} | changes
         if not after["offline_after"] or after["offline_after"] >= after["left_notice_after"]:
             self.story.do("change_settings", changes=changes)

@@ -1,17 +1,20 @@
 """The rules Z, A, S, P and Q1 to Q3 once more: small, slow, and written from behaviour.md alone.
 
 Nothing is remembered between two questions: every answer is worked out from the whole history of facts (`facts.py`), by the
-words of the rule it cites. It imports nothing from the product.
+words of the rule it cites. It imports nothing from the product. Moments are those of the facts, told by a clock that nobody
+sets; `Deadline.stored` and `messages` are by the clock on the wall.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tests.model.facts import NEVER, Dialog, History, Operator, Timeline, Visit, Visitor
+from tests.model.facts import NEVER, Dialog, History, Operator, Process, Timeline, Visit, Visitor, Word
 
 GOODBYE = timedelta(seconds=2)  # P2 a
 IN_FLIGHT = timedelta(seconds=0.5)  # after a goodbye: a sign was sent before it (docs/decisions/0020)
+SETTLING = timedelta(seconds=0.3)  # after a goodbye's two seconds: then it is written (docs/decisions/0003)
+PROCESS_LEASE = timedelta(seconds=30)  # of a live process, for all visits it holds (docs/decisions/0003)
 STANDS_STILL = timedelta(seconds=2)  # after the last moment at which signs of workspaces could be stored (0011)
 
 EMAIL_ONLY_LASTS = timedelta(days=30)  # M10
@@ -20,18 +23,44 @@ LEFT_NOTICE, WENT_OFFLINE, CAME_BACK = "left_notice", "went_offline", "came_back
 BROUGHT_IN = "brought_in"  # the message of M8
 
 
-def due(begin: datetime, length: Timeline[int], *, zero_is_never: bool = False) -> datetime:
+def due(begin: datetime, length: Timeline[int]) -> datetime:
     """The first moment not before `begin` at which the length then set has passed since `begin`.
 
     Z2: the moment the rule names, but never one before the setting that caused it was stored.
     """
     for since, until, seconds in length.periods():
-        if zero_is_never and seconds == 0:
-            continue
         moment = max(begin + timedelta(seconds=seconds), since, begin)
         if moment < until:
             return moment
     return NEVER
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When it is reached, and the moment it is stored with, by the clock on the wall."""
+
+    reached_at: datetime
+    stored: datetime
+
+
+def deadline(history: History, left_at: datetime, known_at: datetime, setting: str) -> Deadline:
+    """P4, P5: reached when the clock on the wall first shows that the length then set (0: never) has passed since `left_at`.
+
+    Z2, Z3: it is stored with the moment the rule names, though the clock was set beyond it; with none before the setting was
+    stored, nor before `known_at`, when it was stored that the visitor had left.
+    """
+    for since, until, seconds in history.settings[setting].periods():
+        if seconds == 0:
+            continue
+        stored = history.shown(left_at) + timedelta(seconds=seconds)
+        for caused_at in (since, known_at):
+            if caused_at > left_at:
+                stored = max(stored, history.shown(caused_at))
+        for clock_set, clock_set_again, ahead in history.ahead.periods():
+            reached = max(stored - ahead, known_at, since, clock_set)
+            if reached < min(until, clock_set_again):
+                return Deadline(reached, stored)
+    return Deadline(NEVER, NEVER)
 
 
 # --- A: who is online
@@ -54,8 +83,9 @@ def has_live_workspace(history: History, operator: Operator, at: datetime) -> bo
 
 def last_sign(history: History, operator: Operator, at: datetime) -> datetime | None:
     """The last sign of life; none after signing out. When a silence of ours ends, a lease alive in it runs anew (P9)."""
-    happened = [(sign, "sign", sign) for sign in operator.signs] + [(out, "out", out) for out in operator.sign_outs]
-    happened += [(again, "silence", since + STANDS_STILL) for since, again in history.heard.pauses]
+    happened = [(stored_at(history, sign), "sign", sign) for sign in operator.signs]
+    happened += [(out, "out", out) for out in operator.sign_outs]
+    happened += [(pause.again, "silence", pause.last + STANDS_STILL) for pause in history.heard.pauses]
     last = None
     for moment, what, judged_at in sorted(happened):
         if moment > at:
@@ -121,38 +151,136 @@ class Period:
     end: datetime
 
 
-def life(history: History, visit: Visit) -> Iterator[Period]:
+@dataclass(frozen=True)
+class Presence(Period):
+    """Of a visit or a visitor. `known_at`: when its end was stored, as far as nothing stored before had told of it."""
+
+    known_at: datetime
+
+
+def life(history: History, visit: Visit) -> Iterator[Presence]:
     """P2: when this visit was alive. A page that comes back from the page cache is a visit again."""
-    lease = history.settings["visit_lease"]
-    said = [(word.at, "sign", word.heard_by) for word in visit.signs] + [(word.at, "goodbye", "") for word in visit.goodbyes]
+    said = [(word.at, "sign", word) for word in visit.signs] + [(word.at, "goodbye", word) for word in visit.goodbyes]
     begin = end = goodbye = None
-    for at, what, heard_by in sorted(said):
+    latest: dict[bool, Word] = {}  # its latest sign of life: heard by a live process, or not
+    for at, what, word in sorted(said, key=lambda one: one[:2]):
         if end is not None and end <= at:
-            yield Period(begin, end)
+            yield Presence(begin, end, written_at(history, end, goodbye, latest))
             begin = end = goodbye = None
+            latest = {}
+        is_live = word.heard_by in history.processes
         if what == "goodbye":
-            if end is not None and goodbye is None:
+            if end is not None and goodbye is None and not is_lost(history, word):
                 goodbye, end = at, min(end, at + GOODBYE)
-        elif goodbye is None or (at - goodbye >= IN_FLIGHT and heard_by != "web"):
-            begin, end, goodbye = begin or at, due(at, lease), None
+        elif goodbye is None or (at - goodbye >= IN_FLIGHT and is_live):
+            latest[is_live] = word
+            begin, goodbye = begin or at, None
+            end = max(runs_out(history, sign) for sign in latest.values())
     if end is not None:
-        yield Period(begin, end)
+        yield Presence(begin, end, written_at(history, end, goodbye, latest))
 
 
-def presence(history: History, visitor: Visitor) -> list[Period]:
-    """P1: the visitor is on the site while any visit is alive."""
-    joined: list[Period] = []
+def written_at(history: History, end: datetime, goodbye: datetime | None, latest: dict[bool, Word]) -> datetime:
+    """Z2: when it was stored that a visit ended. Until when a message, or a killed process, keeps it alive is stored before."""
+    process = history.processes[latest[True].heard_by] if True in latest else None
+    if process is None or (process.killed_at is not None and end > process.runs.last):
+        return end
+    found_at = end + SETTLING if goodbye is not None else runs_out(history, latest[True])
+    written = next((turn for turn in process.turns if turn >= found_at), end)
+    return max(written, end)
+
+
+def stored_at(history: History, at: datetime) -> datetime:
+    """Z2: what was heard while the database was away is stored when it is back: nothing follows from it before."""
+    return next((until for since, until in history.without_database if since <= at < until), at)
+
+
+def is_lost(history: History, goodbye: Word) -> bool:
+    """P9: what a live process had not written when it was killed is not known: the lease of its visits decides."""
+    process = history.processes[goodbye.heard_by]
+    return process.killed_at is not None and process.runs.last < goodbye.at + GOODBYE + SETTLING
+
+
+def runs_out(history: History, sign: Word) -> datetime:
+    """P2 b, P9: when the lease that this sign of life began is over, if no other sign comes.
+
+    An outage gives a lease alive at the last run before it one full lease from its end. Whose run: of the live process that
+    heard the sign; of the sweep for what no live process heard. Who comes back after an outage tells the live processes.
+    """
+    lease = history.settings["visit_lease"]
+    process = history.processes.get(sign.heard_by)
+    end = due(sign.at, lease)
+    if process is None:
+        for pause in history.sweep.pauses:
+            if sign.at < pause.again and pause.last < end:
+                end = max(end, due(pause.again, lease))
+        return end
+    pauses = [(pause.again, pause.last) for pause in process.runs.pauses]
+    pauses += [(pause.again, pause.again) for pause in history.sweep.pauses]  # meanwhile the process went on ending leases
+    for again, alive_at in sorted(pauses):
+        if sign.at < again and alive_at < end and (process.killed_at is None or again < process.killed_at):
+            end = max(end, due(again, lease))
+    if process.killed_at is None or end <= process.runs.last:
+        return end
+    return runs_out_after(history, process)
+
+
+def runs_out_after(history: History, process: Process) -> datetime:
+    """P9: when the visits end that a live process held when it was killed, unless they are heard of elsewhere.
+
+    By its own lease, and not before a visit's lease has passed since it renewed that (docs/decisions/0003).
+    """
+    lease = history.settings["visit_lease"]
+    alive_at = process.renewed_at
+    end = max(alive_at + PROCESS_LEASE, due(alive_at, lease))
+    for pause in history.sweep.pauses:
+        if pause.again > process.killed_at and pause.last < alive_at + PROCESS_LEASE:
+            alive_at = pause.again
+            end = max(alive_at + PROCESS_LEASE, due(alive_at, lease))
+        elif pause.again > process.killed_at and pause.last < end:
+            end = max(end, due(pause.again, lease))
+    return end
+
+
+def presence(history: History, visitor: Visitor) -> list[Presence]:
+    """P1: the visitor is on the site while any visit is alive; who was not is back when that is stored (P6, Z2)."""
+    joined: list[Presence] = []
     for period in sorted((one for visit in visitor.visits.values() for one in life(history, visit)), key=lambda one: one.begin):
         if joined and period.begin <= joined[-1].end:
-            joined[-1] = Period(joined[-1].begin, max(joined[-1].end, period.end))
+            last = max(joined[-1], period, key=lambda one: one.end)
+            joined[-1] = Presence(joined[-1].begin, last.end, last.known_at)
         else:
-            joined.append(period)
+            joined.append(replace(period, begin=stored_at(history, period.begin)))
     return joined
 
 
-def has_token(visitor: Visitor, at: datetime) -> bool:
+def devices(history: History, at: datetime) -> dict[str, tuple[str, str]]:
+    """P7: for each device the visitor who last used it, and its push token ("": none), as they were at that moment.
+
+    A token belongs to one device: the one that told it last (docs/decisions/0012).
+    """
+    said = [(report.at, report.token, report) for report in history.reports]
+    said += [(moment, token, None) for moment, token in history.refused_tokens]
+    known: dict[str, tuple[str, str]] = {}
+    for moment, token, report in sorted(said, key=lambda one: one[0]):
+        if moment > at:
+            break
+        known |= {device: (user, "") for device, (user, its) in known.items() if its == token}
+        if report is not None:
+            before = known.get(report.device, ("", ""))[1]
+            now = before if token is None else "" if token == "none" else token
+            known[report.device] = (report.visitor, now)
+    return known
+
+
+def has_token(history: History, visitor: Visitor, at: datetime) -> bool:
     """P7: the visitor has a push token while any device of theirs has one."""
-    return any(device.at(at) is not None for device in visitor.tokens.values())
+    return any(user == visitor.name and token for user, token in devices(history, at).values())
+
+
+def is_always_online(history: History, dialog: Dialog, at: datetime) -> bool:
+    """P7: it started in a mobile app, and its visitor has a push token."""
+    return dialog.from_app and has_token(history, dialog.visitor, at)
 
 
 @dataclass(frozen=True)
@@ -161,8 +289,8 @@ class Absence:
 
     left_at: datetime
     ended_at: datetime
-    noticed_at: datetime | None  # P4
-    offline_at: datetime | None  # P5
+    noticed: Deadline | None  # P4
+    offline: Deadline | None  # P5
     came_back: bool  # P6: ended by a new visit; else by a push token (P7), by the dialog's end, or not yet
 
 
@@ -181,17 +309,12 @@ def open_periods(history: History, dialog: Dialog) -> list[Period]:
 
 def absences(history: History, dialog: Dialog) -> Iterator[Absence]:
     """P3 to P7 and P10: every absence of the visitor that touches the open dialog, each deadline with its own moment."""
-    notice, offline = history.settings["left_notice_after"], history.settings["offline_after"]
+    here = presence(history, dialog.visitor)
     for begin, end, back in away(history, dialog):
-        noticed_at = due(begin, notice, zero_is_never=True)
-        offline_at = due(begin, offline, zero_is_never=True)
-        yield Absence(
-            begin,
-            end,
-            noticed_at if noticed_at <= end and noticed_at != NEVER else None,
-            offline_at if offline_at <= end and offline_at != NEVER else None,
-            back,
-        )
+        known_at = max([begin, *(period.known_at for period in here if period.end <= begin)])
+        noticed, offline = (deadline(history, begin, known_at, name) for name in ("left_notice_after", "offline_after"))
+        reached = [one if one.reached_at <= end and one.reached_at != NEVER else None for one in (noticed, offline)]
+        yield Absence(begin, end, *reached, back)
 
 
 def away(history: History, dialog: Dialog) -> Iterator[tuple[datetime, datetime, bool]]:
@@ -200,12 +323,12 @@ def away(history: History, dialog: Dialog) -> Iterator[tuple[datetime, datetime,
     for opened in open_periods(history, dialog):
         moments = {period.begin for period in here} | {period.end for period in here} | {opened.begin, opened.end}
         if dialog.from_app:
-            moments |= {at for device in dialog.visitor.tokens.values() for at, _ in device.changes}
+            moments |= {report.at for report in history.reports} | {at for at, _ in history.refused_tokens}
         left_at, met = None, False
         for at in sorted(moment for moment in moments if opened.begin <= moment <= opened.end):
             present = any(period.begin <= at < period.end for period in here)
-            met = met or present  # P10: without any visit no absence begins
-            always_online = dialog.from_app and has_token(dialog.visitor, at)
+            always_online = is_always_online(history, dialog, at)
+            met = met or present or always_online  # P10: before a first visit no absence begins, but after a token it does (P7)
             is_away = met and not present and not always_online and at < opened.end
             if is_away and left_at is None:
                 left_at = at
@@ -231,31 +354,32 @@ def shown(history: History, dialog: Dialog, at: datetime) -> Shown:
     is_open = any(period.begin <= at < period.end for period in open_periods(history, dialog))
     now = next((one for one in absences(history, dialog) if one.left_at <= at < one.ended_at), None)
     if now is not None:
-        return Shown(is_open, now.offline_at is not None and now.offline_at <= at, now.left_at)
-    always_online = dialog.from_app and has_token(dialog.visitor, at)
+        return Shown(is_open, now.offline is not None and now.offline.reached_at <= at, now.left_at)
+    always_online = is_always_online(history, dialog, at)
     met = any(period.begin <= at and period.end > dialog.started_at for period in presence(history, dialog.visitor))
     return Shown(is_open, not met and not always_online, None)
 
 
 def messages(history: History, dialog: Dialog, at: datetime) -> list[tuple[datetime, str]]:
-    """(moment, who or which system message) of everything in the dialog up to that moment, in order of the moments."""
-    told = [(one.at, one.author) for one in dialog.written]
-    told += [(moment, BROUGHT_IN) for moment in dialog.brought_in]
+    """(moment, who or which system message) of everything in the dialog up to that moment, as stored and in that order."""
+    told = [(one.at, history.shown(one.at), one.author) for one in dialog.written]
+    told += [(moment, history.shown(moment), BROUGHT_IN) for moment in dialog.brought_in]
     for absence in absences(history, dialog):
-        if absence.noticed_at:
-            told.append((absence.noticed_at, LEFT_NOTICE))  # P4, once per absence
-        if absence.offline_at:
-            told.append((absence.offline_at, WENT_OFFLINE))  # P5, once per absence
-        if absence.came_back and (absence.noticed_at or absence.offline_at):
-            told.append((absence.ended_at, CAME_BACK))  # P6
-    return sorted(one for one in told if one[0] <= at)
+        if absence.noticed:
+            told.append((absence.noticed.reached_at, absence.noticed.stored, LEFT_NOTICE))  # P4, once per absence
+        if absence.offline:
+            told.append((absence.offline.reached_at, absence.offline.stored, WENT_OFFLINE))  # P5, once per absence
+        if absence.came_back and (absence.noticed or absence.offline):
+            told.append((absence.ended_at, history.shown(absence.ended_at), CAME_BACK))  # P6
+    return sorted((stored, what) for moment, stored, what in told if moment <= at)
 
 
 def state(history: History, dialog: Dialog, at: datetime) -> str:
-    """Q9: queue, chatting, or how it was closed."""
-    closed = [how for moment, how in closings(history, dialog) if moment <= at]
+    """Q9: queue, chatting, how it was closed, and `closed` when it can be reopened no longer."""
+    closed = [(moment, how) for moment, how in closings(history, dialog) if moment <= at]
     if closed:
-        return closed[0]
+        moment, how = closed[0]
+        return how if at < due(moment, history.settings["reopen_window"]) else "closed"
     return "chatting" if any(moment <= at for moment, _ in dialog.takings) else "queue"
 
 
@@ -306,5 +430,5 @@ def deadlines(history: History, at: datetime) -> list[datetime]:
     moments = set(ends_of_visits(history))
     for dialog in history.dialogs:
         for absence in absences(history, dialog):
-            moments |= {absence.noticed_at, absence.offline_at}
-    return sorted(moment for moment in moments if moment is not None and at < moment < NEVER)
+            moments |= {one.reached_at for one in (absence.noticed, absence.offline) if one is not None}
+    return sorted(moment for moment in moments if at < moment < NEVER)

@@ -5,13 +5,15 @@ are turned by hand. Pages, workspaces and people are known here by the names the
 """
 
 from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
 from dialogs import queues, tasks
-from dialogs.actions import assignment, conversation, presence
+from dialogs.actions import assignment, conversation, devices, presence
 from dialogs.actions.presence import LONGEST_GAP, Arrival, OutageBetween
 from dialogs.live import tickets
 from dialogs.live.app import LiveApp
@@ -41,8 +43,19 @@ def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("it waits for something")
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What a live process did in one turn: anything at all, renewing its lease, ending an outage first."""
+
+    ran: bool
+    renewed: bool
+    saw_to_outage: bool
+
+
 class Process(LiveApp):
     """A live process without a network and without threads."""
+
+    database_is_away = False
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -51,31 +64,36 @@ class Process(LiveApp):
         self.neighbours = Neighbours(self.visits)
         self.streams = Streams(self.visits.lease)
         self.renewed_at = self.looked_at = clock.steady()
-        self.written_at: datetime | None = None  # when its row was renewed last
 
     async def _in_database(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        if self.database_is_away:
+            raise OperationalError("the database is away")
         return function(*arguments, **named)
 
-    def turn(self, account_id: int) -> None:
-        """One turn of each of its loops: the board, the lease, presence."""
+    def turn(self, account_id: int, *, renew: bool) -> Turn:
+        """One turn of each of its loops: the board, the lease, presence. `renew`: its lease's turn comes now."""
         before, self.looked_at = self.looked_at, self.clock.steady()
         if self.looked_at - before > LONGEST_GAP.total_seconds():
             self.is_cut_off = True
+        sees_to_outage = self.is_cut_off
+        renews = renew or self.is_cut_off or self.clock.steady() - self.renewed_at >= RENEW_EVERY
         try:
-            self.visits.leases = self.board.read({account_id})
-            if self.is_cut_off or self.clock.steady() - self.renewed_at >= RENEW_EVERY:
+            self.visits.leases = at_once(self._in_database(self.board.read, {account_id}))
+            if renews:
                 at_once(self._renew_lease())
-                self.written_at = self.clock.now
             at_once(self._write_arrivals())
             at_once(self._write_departures())
             at_once(self._write_silences())
-            self.visits.claim(presence.unclaimed_visits())
+            self.visits.claim(at_once(self._in_database(presence.unclaimed_visits)))
         except (DatabaseError, OutageBetween):
             self.is_cut_off = True
+            return Turn(False, False, False)
+        return Turn(True, renews, sees_to_outage)
 
     def write_workspaces(self) -> None:
         """One turn of the loop that stores the signs of life of workspaces."""
-        at_once(self._write_workspaces())
+        with suppress(OperationalError):
+            at_once(self._write_workspaces())
 
 
 class Product:
@@ -95,14 +113,18 @@ class Product:
 
     def start_process(self, name: str) -> None:
         self.processes[name] = Process(self.clock)
-        self.processes[name].turn(self.account.pk)
 
-    def turn(self) -> None:
-        """Everything that runs by itself runs once."""
-        self.write_workspaces()
+    def kill_process(self, name: str) -> None:
+        """What it had in memory is gone; its row stays."""
+        del self.processes[name]
+
+    def database(self, *, is_away: bool) -> None:
+        """For the live processes. Nobody else may be asked to do anything while it is away."""
         for process in self.processes.values():
-            process.turn(self.account.pk)
-        self.run_clock_worker()
+            process.database_is_away = is_away
+
+    def turn_process(self, name: str, *, renew: bool) -> Turn:
+        return self.processes[name].turn(self.account.pk, renew=renew)
 
     def write_workspaces(self) -> None:
         for process in self.processes.values():
@@ -132,16 +154,31 @@ class Product:
         ticket = tickets.issue(tickets.VISIT, self._claims(visitor, page))
         at_once(self.processes[process]._visit_bye({"ticket": ticket}, NOBODY, SCOPE))
 
-    def visitor_writes(self, visitor: str, page: str, department: str, language: str) -> int:
+    def visitor_writes(self, visitor: str, page: str, department: str, language: str, *, from_app: bool) -> int:
         """Returns the number of the dialog that took the message."""
         self.submissions += 1
         submission = conversation.Submission(
-            text="Where is my order?", key=f"key-{self.submissions}", department=department, language=language, visit_key=page
+            text="Where is my order?",
+            key=f"key-{self.submissions}",
+            department=department,
+            language=language,
+            visit_key=page,
+            from_app=from_app,
         )
         return conversation.visitor_writes(self.account.pk, self.visitors[visitor].pk, submission).dialog.number
 
     def visitor_closes(self, visitor: str, number: int) -> None:
         conversation.close_by_visitor(self.visitors[visitor].pk, number)
+
+    def app_reports(self, visitor: str, device: str, token: str | None) -> None:
+        """The visitor's app tells of its device; of a push token too, unless that is None."""
+        if token is None:
+            devices.device_used(self.visitors[visitor].pk, device=device)
+        else:
+            devices.set_token(self.visitors[visitor].pk, device=device, token=token)
+
+    def push_service_refuses(self, token: str) -> None:
+        devices.remove_token(self.account.pk, token)
 
     # ----- operators -----
 

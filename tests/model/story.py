@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.test import override_settings
 
 from tests.model import oracle
 from tests.model.clock import Clock
 from tests.model.comparison import differences
-from tests.model.facts import History, Operator, Timeline, Visitor
+from tests.model.facts import History, Operator, Process, Timeline, Visitor
 from tests.model.product import Product
+from webim_offline.environment import MailServer
 
 Step = Callable[..., None]
 STEPS: dict[str, Step] = {}
@@ -32,6 +34,7 @@ SETTINGS = {
     "left_notice_after": 120,
     "offline_after": 1200,
     "left_messages_in_workspace": True,
+    "reopen_window": 0,  # reopening is not told here
 }
 
 
@@ -80,19 +83,25 @@ class Story:
         self.settings = SETTINGS | (settings or {})
         self.told: list[list[Any]] = []
         self.clock = Clock()
+        self.mail = override_settings(MAIL_SERVER=MailServer("127.0.0.1", 25))  # M7; no letter is sent
         self.pages: dict[tuple[str, str], Page] = {}
         self.pages_opened = 0
         self.workspaces: dict[str, Workspace] = {}
         self.moments: list[datetime] = []  # of the steps: what the past is asked for
+        self.latest_shown = self.clock.now  # by the clock on the wall
+        self.has_database = self.has_clock_worker = True
+        self.went_wrong = False
 
     def __enter__(self) -> "Story":
         self.clock.__enter__()
-        now = self.clock.now
+        self.mail.enable()
+        now = self.now
         self.product = Product(self.clock, self.settings, OPERATORS, VISITORS)
         self.history = History(
             settings={name: Timeline(now, value) for name, value in self.settings.items()},
             languages=["en", "ru"],
             departments={slug: Timeline(now, False) for slug in ("support", "sales")},
+            ahead=Timeline(now, timedelta()),
             operators={
                 name: Operator(
                     name,
@@ -106,26 +115,32 @@ class Story:
             },
             visitors={name: Visitor(name) for name in VISITORS},
         )
-        self.product.start_process("a")
+        self.start_process("a")
+        self.turn()
         return self
 
     def __exit__(self, *raised: Any) -> None:
+        self.mail.disable()
         self.clock.__exit__(*raised)
 
     @property
     def now(self) -> datetime:
-        return self.clock.now
+        """As facts are told: by a clock that nobody sets."""
+        return self.clock.true
 
     def do(self, kind: str, **parameters: Any) -> None:
         """One step, a millisecond after the last one; then everything that runs by itself runs, and both are compared."""
         self.told.append([kind, parameters])
         self.clock.move(1)
-        self.moments.append(self.now)
+        if self.clock.now > self.latest_shown:  # the past is not asked for moments that the clock has shown twice
+            self.latest_shown = self.clock.now
+            self.moments.append(self.now)
         try:
             STEPS[kind](self, **parameters)
             self.turn()
             self.compare()
         except Exception as cause:
+            self.went_wrong = True
             raise Finding(self.line, cause) from cause
 
     @property
@@ -133,13 +148,45 @@ class Story:
         """The history as JSON: settings, then steps; `replay` lives it through again."""
         return json.dumps([self.settings, self.told])
 
+    def start_process(self, name: str) -> None:
+        """A live process begins to serve; a name is used once."""
+        self.product.start_process(name)
+        self.history.processes[name] = Process()
+
     def turn(self) -> None:
         """Everything that runs by itself runs."""
-        self.history.heard.ran(self.now)
-        self.product.turn()
+        self.run_processes()
+        self.run_clock_worker()
+
+    def run_processes(self, *, renew: bool = False) -> None:
+        """Each live process does what it does again and again; with `renew` it also says that it lives."""
+        self.write_workspaces()
+        for name in self.product.processes:
+            turn = self.product.turn_process(name, renew=renew)
+            process = self.history.processes[name]
+            if turn.ran:
+                process.runs.ran(self.now, self.now)
+                process.turns.append(self.now)
+            if turn.renewed:
+                process.renewed_at = self.now
+            if turn.saw_to_outage:
+                self.history.sweep.ran(self.now, self.clock.now)
+
+    def write_workspaces(self) -> None:
+        """The signs of life of workspaces are stored, and that they could be."""
+        if self.has_database and self.product.processes:
+            self.history.heard.ran(self.now, self.clock.now)
+        self.product.write_workspaces()
+
+    def run_clock_worker(self) -> None:
+        if self.has_database and self.has_clock_worker:
+            self.history.sweep.ran(self.now, self.clock.now)
+            self.product.run_clock_worker()
 
     def compare(self) -> None:
-        """Raises Difference. While the end of a visit may not have been noticed yet, nothing is asked."""
+        """Raises Difference. Nothing is asked in an outage, and while the end of a visit may not have been noticed yet."""
+        if not (self.has_database and self.has_clock_worker):
+            return
         if any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history)):
             return
         if found := differences(self):
@@ -155,8 +202,7 @@ class Story:
                 self.clock.move(beat)
                 tick -= beat
                 if tick:
-                    self.history.heard.ran(self.now)
-                    self.product.write_workspaces()
+                    self.write_workspaces()
             self._answer_pings()
             self.turn()
 

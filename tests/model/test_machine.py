@@ -8,4 +8,4 @@ from tests.model.shrinking import hunt
 
 @pytest.mark.django_db
 def test_presence():
-    hunt(Presence, examples=60, steps=30, derandomize=True)
+    hunt(Presence, examples=90, steps=30, derandomize=True)

@@ -66,18 +66,18 @@ def answer_ping(story: Story, visitor: str, tab: str) -> None:
 
 
 @step
-def write(story: Story, visitor: str, tab: str | None, department: str, language: str) -> None:
-    """The visitor sends a message from a page, or without any (tab None: mail, API)."""
+def write(story: Story, visitor: str, tab: str | None, department: str, language: str, from_app: bool = False) -> None:
+    """The visitor sends a message from a page or the app, or without any (tab None: mail, API)."""
     page = story.pages.get((visitor, tab)) if tab else None
     person = story.history.visitors[visitor]
     if page is not None:
         person.gave_sign(page.key, story.now, "web")
     dialog = oracle.receiver(story.history, person, department or None, language, story.now)
     if dialog is None:
-        dialog = Dialog(person, story.now, department or None, language)
+        dialog = Dialog(person, story.now, department or None, language, from_app)
         story.history.dialogs.append(dialog)
     dialog.written.append(Written(story.now, "visitor"))
-    number = story.product.visitor_writes(visitor, page.key if page else "", department, language)
+    number = story.product.visitor_writes(visitor, page.key if page else "", department, language, from_app=from_app)
     assert number == number_of(story, dialog), f"the message went into #{number} instead of #{number_of(story, dialog)}"
 
 
