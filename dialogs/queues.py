@@ -1,6 +1,8 @@
 """The sections of the left panel (Q1 to Q4): `section_of` is the rule, the querysets mirror it."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -51,8 +53,10 @@ def in_own_parts(operator: Operator) -> Q:
     """Q3: dialogs of the operator's departments (and those without one) and languages. A supervisor sees all."""
     if operator.is_supervisor:
         return Q()
-    departments = list(operator.departments.values_list("pk", flat=True))
-    languages = list(operator.languages.values_list("pk", flat=True))
+    return _in(list(operator.departments.values_list("pk", flat=True)), list(operator.languages.values_list("pk", flat=True)))
+
+
+def _in(departments: Iterable[Any], languages: Iterable[Any]) -> Q:
     return (Q(department=None) | Q(department__in=departments)) & Q(language__in=languages)
 
 
@@ -81,5 +85,7 @@ def others(operator: Operator) -> QuerySet[Dialog]:
 def visible_to(operator: Operator) -> QuerySet[Dialog]:
     """Dialogs the operator may open in the workspace: the own ones, and those of the own departments and languages."""
     rows = Dialog.objects.filter(account=operator.account_id, in_workspace=True)
-    # an empty Q means "all" to filter() but vanishes in an OR
-    return rows if operator.is_supervisor else rows.filter(Q(operator=operator) | in_own_parts(operator))
+    if operator.is_supervisor:
+        return rows
+    # looked up in the same query
+    return rows.filter(Q(operator=operator) | _in(operator.departments.values("pk"), operator.languages.values("pk")))

@@ -11,12 +11,13 @@ ENGLISH, RUSSIAN = snowballstemmer.stemmer("english"), snowballstemmer.stemmer("
 
 # what nearly every message holds, and what a question is put in
 COMMON = """
-a about am an and any are as at be been but by can did do does for from had has have he her him his how i if in into is it its just me
-my no not of on or our she so than that the their them then there these they this those to too was we were what when where which who
-why will with you your
-а без более бы был была были было быть в вам вас весь во вот все всего всех вы где да даже для до его ее если есть еще же за и из или
-им их к как ко когда кто ли либо мне может мой мы на надо наш не него нее нет ни них но ну о об однако он она они оно от по под при с
-со так также такой там те тем то того тоже той только том ты у уже хотя чего чей чем что чтобы чье чья эта эти это я
+a about am an and any are as at be been but by can did do does for from had has have he her him his how i if in into is
+it its just me my no not of on or our she so than that the their them then there these they this those to too was we
+were what when where which who why will with you your
+а без более бы был была были было быть в вам вас весь во вот все всего всех вы где да даже для до его ее если есть еще
+же за и из или им их к как ко когда кто ли либо мне может мой мы на надо наш не него нее нет ни них но ну о об однако он
+она они оно от по под при с со так также такой там те тем то того тоже той только том ты у уже хотя чего чей чем что
+чтобы чье чья эта эти это я
 """
 PASSED_OVER = frozenset(COMMON.split())  # as PostgreSQL passes them over
 
@@ -51,9 +52,9 @@ def joined(known: str, added: str) -> str:
     return " ".join(dict.fromkeys((*known.split(), *added.split())))
 
 
-def holds_any(text: str, wanted: str) -> bool:
-    """Whether a text has one of the stems, given as a list."""
-    return not set(wanted.split()).isdisjoint(stems(text))
+def holds(text: str, wanted: str, least: int) -> bool:
+    """Whether a text has at least so many of the stems, given as a list."""
+    return len(set(wanted.split()).intersection(stems(text))) >= least
 
 
 def phone_digits(phone: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from dialogs import archive
 from dialogs.live import tickets
 from dialogs.models import LONGEST_TEXT, Dialog, Message
 from dialogs.timeline import timeline
@@ -29,6 +30,7 @@ def dialog_context(operator: Operator, dialog: Dialog | None) -> dict[str, Any]:
         "may_close": dialog.is_open
         and (dialog.operator_id == operator.pk or (operator.is_supervisor and bool(dialog.operator_id))),
         "timeline": timeline(dialog, operator),
+        "earlier": archive.earlier(dialog, operator),
         "deliveries": list(dialog.deliveries.order_by("pk")[:20]),
         "longest_text": LONGEST_TEXT,
         "ticket": ticket_for(operator, dialog),

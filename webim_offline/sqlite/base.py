@@ -15,7 +15,7 @@ from webim_offline import stemming
 FUNCTIONS = {
     "search_words": (1, stemming.distinct),
     "search_joined": (2, stemming.joined),
-    "search_holds": (2, stemming.holds_any),
+    "search_holds": (3, stemming.holds),
     "search_digits": (1, stemming.phone_digits),
 }
 

@@ -435,6 +435,8 @@
     if (e.code === 'Escape' && ws.dataset.side === 'open') return side(false);
     if (e.code === 'Escape' && e.target.id === 'reply') return focusCard($('.card[aria-current]', list) || cards()[0]);
     if (e.ctrlKey || e.metaKey || e.altKey || typing || keys.open) return;
+    /* from a hit of the archive: back to it */
+    if (e.code === 'Escape' && !history.state && /\/workspace\/archive\/(\?|$)/.test(document.referrer)) return history.back();
     if (inList && (e.code === 'ArrowDown' || e.code === 'ArrowUp')) { e.preventDefault(); return step(e.code === 'ArrowDown' ? 1 : -1); }
     if (inList && (e.code === 'Home' || e.code === 'End')) { e.preventDefault(); var a = cards(); return focusCard(a[e.code === 'Home' ? 0 : a.length - 1]); }
     if (!single.checked) return;
@@ -445,7 +447,8 @@
       KeyN: function () { var c = $('.card--loud') || $('.card .wait[data-since]', list); if (c) { c = c.closest('.card'); focusCard(c); open(c.parentNode.id.slice(5)); } },
       KeyT: function () { if ($('#take')) $('#take').click(); },
       KeyR: function () { if (reply()) reply().focus(); },
-      KeyE: function () { if ($('#close')) $('#close').click(); }
+      KeyE: function () { if ($('#close')) $('#close').click(); },
+      Slash: function () { location.assign($('#archive').href); }
     }[e.code];
     if (run) { e.preventDefault(); run(); }
   });

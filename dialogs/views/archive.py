@@ -1,0 +1,103 @@
+"""The archive's page: a search with filters over the dialogs an operator may see (Q13). A wrong question is a 400 that says why."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.http import require_GET
+
+from dialogs import archive, search
+from dialogs.models import LONGEST_PREVIEW, Dialog, StartState, State
+from dialogs.templatetags.dialog_tags import language_name, visitor_name
+from dialogs.views.access import operators_page
+from operators.models import Operator
+from webim_offline import stemming
+
+FILTERS = set(archive.NAMES) - {"q", "before", "visitor_of"}
+Choice = tuple[int | str, str]  # a filter's value and its words
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A dialog that was found, in pieces of which some are marked. Contacts are shown when something in them was found."""
+
+    dialog: Dialog
+    name: list[search.Piece]
+    contacts: list[search.Piece]
+    excerpt: list[search.Piece]
+
+
+@require_GET
+@operators_page
+def archive_page(request: HttpRequest) -> HttpResponse:
+    """The form as it was filled in, and a page of what it finds."""
+    operator = request.user
+    filters = _filters(operator)
+    choices = archive.Choices(**{name: [value for value, _words in offered] for name, offered in filters.items()})
+    question = archive.read(request.GET, choices)
+    errors = dict(question.errors)
+    found = archive.Found([]) if errors else archive.found(question, operator)
+    if found.error:
+        errors |= [found.error]
+    context = {
+        "given": {name: request.GET.get(name, "").replace("\x00", "") for name in archive.NAMES},
+        "errors": errors,
+        "filters": filters,
+        "start_states": StartState.choices,
+        "states": State.choices,
+        "is_narrowed": any(request.GET.get(name) for name in FILTERS),
+        "asks": any(request.GET.get(name) for name in archive.NAMES),
+        "hits": hits(found),
+        "next": found.next,
+        "longest": archive.LONGEST_QUESTION,
+    }
+    return render(request, "dialogs/archive.html", context, status=400 if errors else 200)
+
+
+def _filters(operator: Operator) -> dict[str, list[Choice]]:
+    """What can be chosen: the own departments and languages, archived ones too; a supervisor has all, and the operators (Q3)."""
+    whose = operator.account if operator.is_supervisor else operator
+    people: list[Choice] = []
+    if operator.is_supervisor:
+        people = list(Operator.objects.filter(account=operator.account_id).order_by("name", "pk").values_list("pk", "name"))
+    languages = whose.languages.order_by("position", "pk").values_list("pk", "code")
+    return {
+        "departments": list(whose.departments.order_by("name", "pk").values_list("pk", "name")),
+        "languages": [(key, language_name(code)) for key, code in languages],
+        "operators": people,
+    }
+
+
+def hits(found: archive.Found) -> list[Hit]:
+    """The dialogs of a page as it shows them; one query more when words were searched for."""
+    if found.sought is None:
+        return [_hit(dialog, _last_text(dialog), frozenset()) for dialog in found.dialogs]
+    passages = search.passages(found.sought, [dialog.pk for dialog in found.dialogs])
+    return [_hit(dialog, passages.get(dialog.pk) or _last_text(dialog), found.sought.stems) for dialog in found.dialogs]
+
+
+def _last_text(dialog: Dialog) -> str:
+    return dialog.last_text + ("…" if len(dialog.last_text) == LONGEST_PREVIEW else "")
+
+
+def _hit(dialog: Dialog, text: str, stems: frozenset[str]) -> Hit:
+    visitor = dialog.visitor
+    contacts = search.marked(visitor.email, stems)
+    if not stems.isdisjoint(stemming.phone_digits(visitor.phone).split()):
+        phone = [(visitor.phone, True)]  # found as a whole number
+    else:
+        phone = search.marked(visitor.phone, stems)
+    if contacts and phone:
+        contacts.append((" · ", False))
+    contacts += phone
+    shows_contacts = any(is_hit for _text, is_hit in contacts)
+    return Hit(
+        dialog,
+        search.marked(visitor_name(visitor), stems),
+        contacts if shows_contacts else [],
+        search.excerpt(text, stems),
+    )
+
+
+urlpatterns = [path("workspace/archive/", archive_page, name="archive")]

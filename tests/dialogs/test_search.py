@@ -1,0 +1,233 @@
+"""The index of the search follows every write, whoever writes, and knows the forms of words in both languages (Q13)."""
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.db import connection, models, transaction
+
+from dialogs import search
+from dialogs.bulk import insert_rows
+from dialogs.models import Dialog, Message, MessageKind, SearchText, Visitor
+from tests import people
+from webim_offline import stemming
+from webim_offline.database_clock import database_now
+
+
+def numbers(account, text):
+    """Numbers of the account's dialogs that have the words."""
+    sought = search.terms(text)
+    found = search.found(sought, account.pk).values("dialog") if sought.index else []
+    return sorted(Dialog.objects.filter(account=account, pk__in=found).values_list("number", flat=True))
+
+
+def say(dialog, text, kind=MessageKind.OPERATOR):
+    return Message.objects.create(dialog=dialog, kind=kind, text=text, at=database_now(), revision=dialog.revision + 1)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("written", "asked"),
+        [
+            ("Оформите возврат, пожалуйста", "возвраты"),
+            ("Оформите возврат, пожалуйста", "ВОЗВРАТА"),
+            ("Ещё не получила мою посылку", "посылка получил"),
+            ("Ещё не получила мою посылку", "еще посылки"),
+            ("Where are the returned parcels?", "return parcel"),
+            ("I was charged two times", "charging"),
+            ("Онлайн-чат не работает", "чат онлайн"),
+            ("Заказ AB-1234 в пути", "ab 1234"),
+            ("Заказ AB-1234 в пути", "AB-1234"),
+            ("See https://shop.example/teapots/dragon?page=2", "dragon"),
+            ("Пишите на olga@company.example", "olga@company.example"),
+            ("It's 12.5 kg", "12.5"),
+            ("Заказ №88240", "88240"),
+            ("Чайник разбит, order arrived broken", "чайники orders"),
+        ],
+    )
+    def test_a_message_is_found_by_any_form_of_its_words_in_both_languages(self, account, written, asked):
+        people.start_dialog(account, text="Something else entirely")
+        wanted = people.start_dialog(account, text=written)
+        assert numbers(account, asked) == [wanted.number]
+
+    def test_every_word_must_be_in_the_dialog_in_whichever_message(self, account):
+        dialog = people.start_dialog(account, text="Разбит чайник", name="Светлана")
+        say(dialog, "Замена будет завтра")
+        assert numbers(account, "чайник замены светлана") == [dialog.number]
+        assert numbers(account, "чайник рассрочка") == []
+
+    @pytest.mark.parametrize("asked", ["the", "и", "Where is my", "??? !!!", "☂", "''", "\\", "%"])
+    def test_of_words_that_are_everywhere_and_of_none_nothing_is_left(self, account, asked):
+        assert search.terms(asked).index == ""
+
+    @pytest.mark.parametrize(
+        "asked", ["' | 'x", "a:*", "!чайник", "(чайник", "чайник & !order", '"чайник" OR NOT', "чайник:AB", "чайник NEAR x"]
+    )
+    def test_what_looks_like_an_expression_is_nothing_but_words(self, account, asked):
+        people.start_dialog(account, text="Nothing of it")
+        assert numbers(account, asked) == []
+
+    @pytest.mark.parametrize("asked", ["+7 (999) 123-45-67", "89991234567", "9991234567", "999 123 45 67"])
+    def test_a_telephone_number_is_found_however_it_is_written(self, account, asked):
+        visitor = people.make_visitor(account, phone="+7 999 123-45-67")
+        dialog = people.start_dialog(account, visitor=visitor)
+        people.start_dialog(account, visitor=people.make_visitor(account, phone="+7 999 123-45-68"))
+        assert numbers(account, asked) == [dialog.number]
+
+    def test_a_visitor_is_found_by_name_and_mail(self, account):
+        dialog = people.start_dialog(account, visitor=people.make_visitor(account, name="Пётр Ёлкин", email="p.elkin@mail.example"))
+        people.start_dialog(account)
+        assert numbers(account, "петр елкин") == numbers(account, "p.elkin@mail.example") == [dialog.number]
+
+    def test_system_messages_are_not_searched(self, account):
+        dialog = people.start_dialog(account)
+        say(dialog, "quarantine", kind=MessageKind.SYSTEM)
+        assert numbers(account, "quarantine") == []
+
+
+class TestTheIndexFollows:
+    def test_every_way_to_write_a_message(self, account):
+        dialog = people.start_dialog(account)
+        say(dialog, "teapot")
+        Message.objects.bulk_create(
+            [Message(dialog=dialog, kind=MessageKind.VISITOR, text="samovar", at=database_now(), revision=20)]
+        )
+        columns = ("dialog_id", "kind", "text", "code", "params", "at", "revision", "client_key")
+        rows = [
+            (dialog.pk, kind, text, "", {}, database_now(), 21, "") for kind, text in (("operator", "kettle"), ("system", "spoon"))
+        ]
+        insert_rows(Message, columns, rows)
+        assert numbers(account, "teapot samovar kettle") == [dialog.number]
+        assert numbers(account, "spoon") == []
+
+    def test_what_is_taken_back_was_never_there(self, account):
+        dialog = people.start_dialog(account)
+        with transaction.atomic():
+            say(dialog, "teapot")
+            assert numbers(account, "teapot") == [dialog.number]
+            transaction.set_rollback(True)
+        assert numbers(account, "teapot") == []
+
+    def test_changed_and_deleted_texts_are_not_found_by_what_they_said(self, account):
+        dialog = people.start_dialog(account, text="My card is 4000123412341234")
+        other = say(dialog, "Keep the teapot")
+        Message.objects.filter(dialog=dialog, kind=MessageKind.VISITOR).update(text="[removed]")
+        assert numbers(account, "4000123412341234") == []
+        assert numbers(account, "removed teapot") == [dialog.number]
+        other.delete()
+        assert numbers(account, "teapot") == []
+        assert numbers(account, "removed") == [dialog.number]
+
+    def test_changed_contacts_in_all_dialogs_of_the_visitor(self, account):
+        visitor = people.make_visitor(account, name="Olga", phone="+7 111 111-11-11")
+        dialog = people.start_dialog(account, visitor=visitor)
+        Visitor.objects.filter(pk=visitor.pk).update(name="Helga", phone="+7 222 222-22-22", email="h@mail.example")
+        for asked in ("helga", "2222222222", "h@mail.example"):
+            assert numbers(account, asked) == [dialog.number]
+        assert numbers(account, "olga") == numbers(account, "1111111111") == []
+
+    def test_nothing_is_left_of_a_deleted_dialog(self, account):
+        dialog = people.start_dialog(account, text="teapot")
+        dialog.delete()
+        assert not SearchText.objects.exists()
+        connection.check_constraints()
+
+    def test_a_very_long_dialog_is_kept_in_parts_and_found_by_all_of_them(self, account):
+        dialog = people.start_dialog(account, text="beginning", name="Svetlana")
+        for part in range(4):
+            say(dialog, " ".join(f"word{part}x{n}" for n in range(600)))
+        say(dialog, "ending")
+        assert 1 < SearchText.objects.count() < 5
+        for asked in ("beginning", "word0x599 svetlana", "word3x0", "ending svetlana"):
+            assert numbers(account, asked) == [dialog.number]
+
+    def test_a_text_of_the_greatest_length_in_any_letters_is_kept(self, account):
+        for letters in ("ы" * 4000, "я " * 2000, "\u1e9e\u0130 " * 1300, "'\"\\:*&|!()<->" * 300, "\U0001f600" * 4000):
+            people.start_dialog(account, text=letters)
+        assert SearchText.objects.count() == 5
+
+    def test_a_dialog_with_more_words_than_a_tsvector_holds_is_indexed_anew(self, account):
+        """It holds 1 MB."""
+        dialog = people.start_dialog(account, text="beginning")
+        texts = [" ".join(f"{message:030}x{word:030}" for word in range(64)) for message in range(400)]
+        rows = [
+            Message(dialog=dialog, kind="visitor", text=text, at=dialog.created_at, revision=10 + n) for n, text in enumerate(texts)
+        ]
+        Message.objects.bulk_create(rows)
+        Message.objects.filter(text="beginning").update(text="start")
+        assert numbers(account, "start") == numbers(account, texts[-1][-61:]) == [dialog.number]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTheSchema:
+    def test_rows_from_before_are_indexed_by_the_migration(self, account):
+        dialog = people.start_dialog(account, text="Возвраты денег", name="Svetlana")
+        say(dialog, "spoon", kind=MessageKind.SYSTEM)
+        migration = import_module("dialogs.migrations.0002_search")
+        with connection.schema_editor() as editor:
+            migration.end(apps, editor)
+        SearchText.objects.all().delete()
+        late = people.start_dialog(account, text="teapot")
+        with connection.schema_editor() as editor:
+            migration.begin(apps, editor)
+        assert numbers(account, "возврат svetlana") == [dialog.number]
+        assert numbers(account, "teapot") == [late.number]
+        assert numbers(account, "spoon") == []
+        say(dialog, "kettle")
+        assert numbers(account, "kettle") == [dialog.number]
+
+    def test_the_index_outlives_a_change_of_the_tables_it_watches(self, account):
+        """Django makes a table anew for this on SQLite, which drops its triggers."""
+        dialog = people.start_dialog(account, name="Olga")
+        for model in (Dialog, Message, Visitor):
+            added = models.CharField(max_length=5, default="x")
+            added.set_attributes_from_name("added_by_a_test")
+            with connection.schema_editor() as editor:
+                editor.add_field(model, added)
+            with connection.schema_editor() as editor:
+                editor.remove_field(model, added)
+        say(dialog, "kettle")
+        Visitor.objects.filter(pk=dialog.visitor_id).update(name="Helga")
+        assert numbers(account, "kettle helga") == [dialog.number]
+        assert numbers(account, "olga") == []
+
+
+class TestStems:
+    def test_folding_keeps_the_places_of_letters(self):
+        assert len(stemming.folded("İstanbul ẞ Ёлка")) == len("İstanbul ẞ Ёлка")
+        assert stemming.folded("Ёлка") == "елка"
+
+    def test_a_word_that_is_too_long_is_none(self):
+        assert stemming.stems("a" * 101 + " teapots") == ["teapot"]
+
+    def test_lists_of_stems_hold_each_once(self):
+        assert stemming.joined("чайник", stemming.distinct("Чайники чайника order")) == "чайник order"
+
+
+class TestMarking:
+    stems = frozenset(stemming.stems("возврат return"))
+
+    def test_every_form_of_a_word_is_marked(self):
+        pieces = search.marked("О возвратах: returned.", self.stems)
+        assert pieces == [("О ", False), ("возвратах", True), (": ", False), ("returned", True), (".", False)]
+
+    def test_pieces_are_the_whole_text(self):
+        for text in ("", "İ возврат ẞ Ёё returns", "ничего", "возврат"):
+            assert "".join(piece for piece, _ in search.marked(text, self.stems)) == text
+
+    def test_an_excerpt_is_short_and_holds_the_hit(self):
+        text = "слово " * 500 + "о возврате\n\nденег " + "слово " * 500
+        pieces = search.excerpt(text, self.stems)
+        line = "".join(piece for piece, _ in pieces)
+        assert ("возврате", True) in pieces
+        assert line.startswith("…слово")
+        assert line.endswith("слово…")
+        assert len(line) <= search.LONGEST_EXCERPT + 2
+        assert "о возврате денег" in line
+
+    def test_an_excerpt_of_one_endless_word_ends_too(self):
+        assert len("".join(piece for piece, _ in search.excerpt("ы" * 4000, self.stems))) <= search.LONGEST_EXCERPT + 2
+
+    def test_a_short_text_is_its_own_excerpt(self):
+        assert search.excerpt("Нет", self.stems) == [("Нет", False)]
+        assert search.excerpt("", self.stems) == []
