@@ -335,7 +335,8 @@ class MessagesView(VisitorView):
         open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).values_list("email_only", "in_workspace"))
         if any(not email_only or in_workspace for email_only, in_workspace in open_dialogs):
             return False
-        if any(dialog.is_reopenable for dialog in Dialog.objects.filter(visitor=visitor, state__in=REOPENABLE_STATES)):
+        closed = Dialog.objects.filter(visitor=visitor, state__in=REOPENABLE_STATES, closes_at__gt=database_now())
+        if any(dialog.is_reopenable for dialog in closed):
             return False
         place = (department.pk if department else None, language.pk)
         return not open_dialogs or place in service_states([self.account.pk], database_now())[self.account.pk]

@@ -8,6 +8,7 @@ from dialogs.actions.assignment import take
 from dialogs.actions.conversation import Contacts, answer, bring_into_workspace, close_by_operator, close_by_visitor
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed
 from dialogs.models import Dialog, EventKind, Message, StartState, State
+from operators.actions import change_settings
 from tests import people
 
 
@@ -71,7 +72,9 @@ def test_an_answer_to_a_dialog_nobody_has_picks_it_up(account, anna):
     assert dialog.messages.filter(kind="operator").count() == 1
 
 
-def test_a_message_after_closing_starts_a_new_dialog(account, anna):
+def test_a_message_after_closing_for_good_starts_a_new_dialog(account, anna):
+    """Without a `reopen_window` a dialog is closed for good at once (Q9)."""
+    change_settings(account, {"reopen_window": 0}, actor=None)
     visitor = people.make_visitor(account)
     first = people.write(visitor).dialog
     close_by_visitor(visitor.pk, first.number)

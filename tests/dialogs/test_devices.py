@@ -203,7 +203,7 @@ class TestWithoutAToken:
         revision = fresh(dialog).revision
         remove_token(visitor.account_id, TOKEN)
         assert fresh(dialog).revision == revision
-        assert dialog.wake_at is None
+        assert dialog.wake_at == dialog.closes_at == dialog.closed_at + timedelta(seconds=600)  # for good (Q9), nothing else
 
 
 class TestWhoseTokenItIs:

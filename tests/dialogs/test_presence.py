@@ -122,7 +122,8 @@ def test_what_was_due_has_happened_when_the_absence_ends_before_a_sweep_noticed(
     events = dialog.events.filter(kind__in=["left_notice", "went_offline"])
     assert [event.at - away_since for event in events] == [timedelta(seconds=s) for s in (120, 1200)[: len(due)]]
     assert fresh(dialog).is_offline is (end == "close" and gone_for > 1200)
-    assert dialog.wake_at is None
+    assert dialog.wake_at == dialog.closes_at  # nothing of the absence is ahead; a closed one waits to be closed for good (Q9)
+    assert (dialog.closes_at is not None) is (end == "close")
 
 
 def test_every_open_dialog_follows_its_visitor_whatever_its_start_state(account, anna, visitor, process):
@@ -327,7 +328,7 @@ def test_closed_dialogs_are_left_alone(account, anna, dialog, visitor, process):
     close_by_visitor(visitor.pk, dialog.number)
     people.depart(visitor, process)
     assert fresh(dialog).away_since is None
-    assert fresh(dialog).wake_at is None
+    assert dialog.wake_at == dialog.closes_at == dialog.closed_at + timedelta(seconds=600)  # for good (Q9), nothing else
 
 
 def test_a_shorter_timeout_acts_on_visitors_already_gone(account, dialog, visitor, process):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import translation
 
+from dialogs.actions.assigner import UnassignedReason
+from dialogs.actions.assignment import AT_LIMIT, NOT_ONLINE, NOT_SPOKEN
 from dialogs.actions.devices import Reason
 from dialogs.models import DeliveryStatus, Dialog, DialogEvent, EventKind, StartState
 from dialogs.sentences import NO_BREAK, SENTENCES, length_of, letters_sentence, sentence_of
@@ -76,6 +78,153 @@ SAYINGS = [
     (K.OPERATOR_WROTE, {}, ANNA, "Анна Орлова answered.", "Анна Орлова: ответ посетителю."),
     (K.PICKED_UP, {}, VERA, "You took the dialog.", "Вы взяли диалог."),
     (K.PICKED_UP, {}, ANNA, "Анна Орлова took the dialog.", "Анна Орлова: диалог взят."),
+    (
+        K.PICKED_UP,
+        {"warned": [AT_LIMIT]},
+        VERA,
+        "You took the dialog. Confirmed after a warning: the limit was reached.",
+        "Вы взяли диалог. Подтверждено после предупреждения: лимит достигнут.",
+    ),
+    (
+        K.PICKED_UP,
+        {"operator": 7, "who": "Борис"},
+        VERA,
+        "You took the dialog over from Борис.",
+        "Вы взяли диалог (до этого: Борис).",
+    ),
+    (
+        K.PICKED_UP,
+        {"operator": 7, "who": "Борис"},
+        ANNA,
+        "Анна Орлова took the dialog over from Борис.",
+        "Анна Орлова: диалог взят (до этого: Борис).",
+    ),
+    (
+        K.ASSIGNED,
+        {"operator": 1, "who": "Vera"},
+        None,
+        "Assigned to you: you had the fewest dialogs of those who could answer.",
+        "Назначен вам: у вас было меньше всего диалогов среди тех, кто мог ответить.",
+    ),
+    (
+        K.ASSIGNED,
+        {"operator": 2, "who": "Анна Орлова"},
+        None,
+        "Assigned to Анна Орлова, who had the fewest dialogs of those who could answer.",
+        "Назначен: Анна Орлова, меньше всего диалогов среди тех, кто мог ответить.",
+    ),
+    *(
+        (K.UNASSIGNED, {"operator": operator, "who": "Анна", "reason": reason, "to": "general"}, None, english, russian)
+        for reason, operator, english, russian in [
+            (
+                UnassignedReason.NOT_PICKED_UP,
+                1,
+                "Returned to the queue: you did not take it in time.",
+                "Вернулся в очередь: вы не взяли его вовремя.",
+            ),
+            (
+                UnassignedReason.NOT_PICKED_UP,
+                2,
+                "Returned to the queue: Анна did not take it in time.",
+                "Вернулся в очередь: его не взяли вовремя (Анна).",
+            ),
+            (
+                UnassignedReason.NOT_ONLINE,
+                1,
+                "Returned to the queue: you were not online any more.",
+                "Вернулся в очередь: вы больше не были в сети.",
+            ),
+            (
+                UnassignedReason.NOT_ONLINE,
+                2,
+                "Returned to the queue: Анна was not online any more.",
+                "Вернулся в очередь: Анна больше не в сети.",
+            ),
+            (
+                UnassignedReason.NOT_THEIRS,
+                1,
+                "Returned to the queue: its department or language is not yours any more.",
+                "Вернулся в очередь: его отдел или язык больше не ваш.",
+            ),
+            (
+                UnassignedReason.NOT_THEIRS,
+                2,
+                "Returned to the queue: its department or language is not Анна’s any more.",
+                "Вернулся в очередь: его отдел или язык больше не относится к оператору (Анна).",
+            ),
+            (
+                UnassignedReason.ARCHIVED,
+                1,
+                "Returned to the queue: its department was archived.",
+                "Вернулся в очередь: его отдел в архиве.",
+            ),
+        ]
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "operator", "operator": 7, "who": "Борис", "from": "Vera", "warned": [NOT_ONLINE, NOT_SPOKEN]},
+        VERA,
+        "You gave it to Борис. Confirmed after a warning: not online at that moment and does not speak the language.",
+        "Вы передали диалог: Борис. Подтверждено после предупреждения: не в сети в тот момент и не говорит на языке диалога.",
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "operator", "operator": 7, "who": "Борис", "warned": []},
+        ANNA,
+        "Анна Орлова gave it to Борис.",
+        "Диалог передан: Анна Орлова → Борис.",
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "operator", "operator": 1, "who": "Vera", "warned": []},
+        ANNA,
+        "Анна Орлова gave it to you.",
+        "Анна Орлова: диалог передан вам.",
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "operator", "operator": 1, "who": "Vera", "warned": []},
+        VERA,
+        "You gave it to yourself.",
+        "Вы передали диалог себе.",
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "department", "department": "Sales", "queue": "general"},
+        VERA,
+        "You moved it to Sales.",
+        "Вы перевели диалог в отдел «Sales».",
+    ),
+    (
+        K.TRANSFERRED,
+        {"to": "department", "department": "Sales", "queue": "general"},
+        ANNA,
+        "Анна Орлова moved it to Sales.",
+        "Анна Орлова: диалог переведён в отдел «Sales».",
+    ),
+    (K.TRANSFERRED, {"to": "queue"}, VERA, "You returned it to the queue.", "Вы вернули диалог в очередь."),
+    (K.TRANSFERRED, {"to": "queue"}, ANNA, "Анна Орлова returned it to the queue.", "Анна Орлова: диалог возвращён в очередь."),
+    (
+        K.REOPENED,
+        {"who": "Анна"},
+        None,
+        "Reopened by a message of the visitor, for Анна.",
+        "Открыт снова сообщением посетителя: Анна.",
+    ),
+    (
+        K.REOPENED,
+        {"to": "general"},
+        None,
+        "Reopened by a message of the visitor, in General queue.",
+        "Открыт снова сообщением посетителя, в «Общей очереди».",
+    ),
+    (
+        K.REOPENED,
+        {"to": "offline"},
+        None,
+        "Reopened by a message of the visitor, in Offline inquiries.",
+        "Открыт снова сообщением посетителя, в «Офлайн-обращениях».",
+    ),
     (K.VISITOR_LEFT, {}, None, "The visitor left the site.", "Посетитель покинул сайт."),
     (K.VISITOR_CAME_BACK, {}, None, "The visitor came to the site.", "Посетитель пришёл на сайт."),
     (
@@ -264,6 +413,20 @@ SAYINGS = [
         "Closed by time: nobody wrote for 30 days.",
         "Закрыт по времени: никто не писал 30 дней.",
     ),
+    (
+        K.CLOSED_BY_SILENCE,
+        {"after": 259_200},
+        None,
+        "Closed: the visitor did not answer for 3 days.",
+        "Закрыт: посетитель не отвечал 3 дня.",
+    ),
+    (
+        K.CLOSED_FOR_GOOD,
+        {"after": 600},
+        None,
+        "Closed for good: nobody wrote for 10 minutes after it was closed.",
+        "Закрыт окончательно: после закрытия никто не писал 10 минут.",
+    ),
 ]
 
 
@@ -273,6 +436,7 @@ def test_every_kind_of_event_has_a_sentence():
     assert {kind for kind, *_ in SAYINGS} | {EventKind.STARTED} == set(EventKind)
     assert {data["status"] for kind, data, *_ in SAYINGS if kind == EventKind.DELIVERY} == set(DeliveryStatus)
     assert {data["reason"] for kind, data, *_ in SAYINGS if kind == EventKind.TOKEN_REMOVED} == set(Reason)
+    assert {data["reason"] for kind, data, *_ in SAYINGS if kind == EventKind.UNASSIGNED} == set(UnassignedReason)
 
 
 @pytest.mark.parametrize(("kind", "data", "actor", "english", "russian"), SAYINGS)

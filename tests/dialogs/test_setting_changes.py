@@ -306,7 +306,7 @@ class TestTheAdmin:
         page = reverse("admin:operators_account_change", args=[account.pk])
         form = client.get(page).context["adminform"].form
         data = {name: form.initial.get(name) for name in form.fields}
-        data = {name: value for name, value in data.items() if value not in (None, False)} | changes
+        data = {name: value for name, value in data.items() if value is not None and value is not False} | changes
         return client.post(page, data | {"setting_changes-TOTAL_FORMS": "0", "setting_changes-INITIAL_FORMS": "0"})
 
     def test_a_change_there_acts_on_who_is_away(self, client, account, dialog):

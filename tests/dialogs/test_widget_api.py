@@ -14,6 +14,7 @@ from dialogs.actions.assignment import take
 from dialogs.actions.conversation import answer, bring_into_workspace, close_by_operator
 from dialogs.live import tickets
 from dialogs.models import LONGEST_TEXT, Dialog, Message, MessageKind, StartState, Visitor
+from operators.actions import change_settings
 from operators.models import ContactField, OfflineMode, Requirement
 from tests import people
 from webim_offline import environment
@@ -478,11 +479,20 @@ class TestConversation:
         assert len(texts) >= 7
         assert asked >= 3
 
-    def test_after_the_end_the_last_one_can_be_read_and_a_new_message_starts_a_new_one(self, page):
+    def test_after_the_end_the_last_one_can_be_read_and_a_message_goes_on_with_it(self, page):
+        """Q9."""
         page.leave()
         ended = page.post("end", number=1).json()["conversation"]
         assert (ended["open"], ended["closed_by_visitor"]) == (False, True)
         assert page.open()["conversation"]["number"] == 1
+        told = page.leave("Another thing", key="key-00000002", contacts={}).json()
+        assert (told["number"], told["conversation"]["number"], told["conversation"]["open"]) == (1, 1, True)
+        assert [m["text"] for m in told["conversation"]["messages"]][-1] == "Another thing"
+
+    def test_after_the_end_for_good_a_message_starts_a_new_one(self, account, page):
+        change_settings(account, {"reopen_window": 0}, actor=None)
+        page.leave()
+        page.post("end", number=1)
         told = page.leave("Another thing", key="key-00000002", contacts={}).json()
         assert told["number"] == told["conversation"]["number"] == 2
         assert [m["text"] for m in told["conversation"]["messages"]] == ["Another thing"]
@@ -575,7 +585,8 @@ class TestMailOnly:
 class TestLimits:
     """X3."""
 
-    def test_the_eleventh_start_of_a_visitor_within_a_minute_waits(self, page):
+    def test_the_eleventh_start_of_a_visitor_within_a_minute_waits(self, account, page):
+        change_settings(account, {"reopen_window": 0}, actor=None)
         for number in range(1, 11):
             assert page.leave(key=f"key-0000{number:04}").status_code == 201
             assert page.post("end", number=number).status_code == 200
