@@ -28,6 +28,7 @@ ONCE = (
     "crash/test_clock_outages",
     "crash/test_database_outages",
     "crash/test_outages",
+    "crash/test_slow_readers",
     "test_deploy_guide",
     "test_architecture",
     "test_environment",
