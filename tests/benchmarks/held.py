@@ -52,7 +52,8 @@ def held() -> dict[str, float]:
             process, _ = live.enter_context(serving(LIVE, port))
             back = crowd.answer()
             assert len(back["back_at"]) == STREAMS, f"only {len(back['back_at'])} came back"
-            assert back["asked"] == (0 if keeps else STREAMS), f"{back['asked']} asked for a ticket"
+            # on a busy machine some have to ask twice
+            assert (back["asked"] == 0) if keeps else (back["asked"] >= STREAMS), f"{back['asked']} asked for a ticket"
             found[name] = back["back_at"][-1] - back["cut_at"]
             time.sleep(2)
             assert _holders(account) == [STREAMS], "all visits are held by the new process"
