@@ -1,10 +1,11 @@
 from django.urls import URLPattern, URLResolver
 
-from dialogs.views import acting, archive, demo, health, widget, workspace
+from dialogs.views import acting, archive, demo, health, transfer, widget, workspace
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *workspace.urlpatterns,
     *acting.urlpatterns,
+    *transfer.urlpatterns,
     *archive.urlpatterns,
     *widget.urlpatterns,
     *demo.urlpatterns,

@@ -34,6 +34,12 @@ def language_name(code: str) -> str:
 
 
 @register.filter
+def of_limit(count: int, limit: int) -> str:
+    """Q5: so many of so many; the number alone where there is no limit."""
+    return _("%(count)s of %(limit)s") % {"count": count, "limit": limit} if limit else str(count)
+
+
+@register.filter
 def ms(moment: datetime | None) -> str:
     """Milliseconds since 1970, for the page's timers."""
     return str(int(moment.timestamp() * 1000)) if moment else ""

@@ -8,13 +8,23 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from dialogs import queues
 from dialogs.actions import assignment, conversation
 from dialogs.actions.errors import NeedsConfirmation, Refused
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, Dialog
 from dialogs.views.access import operators_page, visible_dialog, whole_number
 from dialogs.views.dialog_page import dialog_answer
+from operators.models import Operator
+
+# the button of a confirmation, by what is confirmed
+ANYWAY = {
+    "take": gettext_lazy("Take anyway"),
+    "transfer": gettext_lazy("Transfer anyway"),
+    "answer": gettext_lazy("Send anyway"),
+}
 
 
 def _acts(act: Callable[[HttpRequest, Dialog], None]) -> Callable[..., HttpResponse]:
@@ -34,20 +44,30 @@ def _acts(act: Callable[[HttpRequest, Dialog], None]) -> Callable[..., HttpRespo
             asks = isinstance(refusal, NeedsConfirmation)
             if live:
                 return JsonResponse({"error": message, "asks": asks}, status=status)
-            context = {"refusal": message, "dialog": dialog, "asks": asks, "again": request.POST.items()}
+            again = [(name, value) for name, value in request.POST.items() if name not in {"csrfmiddlewaretoken", "confirmed"}]
+            context = {"refusal": message, "dialog": dialog, "asks": asks, "again": again, "anyway": ANYWAY.get(act.__name__)}
             return render(request, "dialogs/refused.html", context, status=status)
+        is_visible = queues.visible_to(request.user).filter(pk=dialog.pk).exists()  # or it went where this operator sees nothing
         if not live:
-            return redirect("dialog", number=number)
-        return dialog_answer(request, visible_dialog(request.user, number))
+            return redirect("dialog", number=number) if is_visible else redirect("workspace")
+        return dialog_answer(request, visible_dialog(request.user, number) if is_visible else None)
 
     return view
 
 
 @_acts
 def take(request: HttpRequest, dialog: Dialog) -> None:
-    """Take a waiting dialog (Q6); a supervisor takes one over from `instead_of`, whom the page named."""
-    instead_of = whole_number(request.POST.get("instead_of", ""))
-    assignment.take(dialog.pk, request.user, instead_of=instead_of, confirmed=_confirmed(request))
+    """Take a waiting dialog (Q6); a supervisor takes one over from `instead_of`, whom the page named, after being asked."""
+    instead_of, confirmed = whole_number(request.POST.get("instead_of", "")), _confirmed(request)
+    if instead_of is not None and not confirmed and _takes_over(request.user, dialog, instead_of):
+        has_it = _("%(who)s has this dialog. If you take it, it moves to you.") % {"who": dialog.operator}
+        warnings = assignment.warnings_of_taking(request.user.account, request.user, dialog)
+        raise NeedsConfirmation([has_it, *warnings.values()])
+    assignment.take(dialog.pk, request.user, instead_of=instead_of, confirmed=confirmed)
+
+
+def _takes_over(operator: Operator, dialog: Dialog, instead_of: int) -> bool:
+    return operator.is_supervisor and dialog.is_open and dialog.operator_id == instead_of != operator.pk
 
 
 @_acts

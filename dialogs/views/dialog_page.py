@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from dialogs import archive
 from dialogs.live import tickets
-from dialogs.models import LONGEST_TEXT, Dialog, Message
+from dialogs.models import LONGEST_TEXT, Dialog, Message, State
 from dialogs.timeline import timeline
 from operators.models import Operator
 from webim_offline.database_clock import database_now
@@ -29,6 +29,7 @@ def dialog_context(operator: Operator, dialog: Dialog | None) -> dict[str, Any]:
         "mode": _mode(operator, dialog),
         "may_close": dialog.is_open
         and (dialog.operator_id == operator.pk or (operator.is_supervisor and bool(dialog.operator_id))),
+        "may_transfer": may_transfer(operator, dialog),
         "timeline": timeline(dialog, operator),
         "earlier": archive.earlier(dialog, operator),
         "deliveries": list(dialog.deliveries.order_by("pk")[:20]),
@@ -37,12 +38,23 @@ def dialog_context(operator: Operator, dialog: Dialog | None) -> dict[str, Any]:
     }
 
 
+def may_transfer(operator: Operator, dialog: Dialog) -> bool:
+    """Q10: whoever has an open dialog hands it on; a supervisor hands out every one."""
+    return dialog.is_open and dialog.in_workspace and (operator.is_supervisor or dialog.operator_id == operator.pk)
+
+
 def _mode(operator: Operator, dialog: Dialog) -> str:
+    """What stands below the messages: the reply for `mine`; else how to come to it, or why not.
+
+    An assigned dialog is taken first, though an answer would pick it up as well: its time to be taken runs.
+    """
     if not dialog.is_open:
         return "closed"
     if dialog.operator_id is None:
         return "free"
-    return "mine" if dialog.operator_id == operator.pk else "others"
+    if dialog.operator_id != operator.pk:
+        return "others"
+    return "assigned" if dialog.state == State.QUEUE else "mine"
 
 
 def _with_heads(messages: list[Message]) -> list[tuple[Message, bool]]:
@@ -65,8 +77,8 @@ def ticket_for(operator: Operator, dialog: Dialog | None) -> str:
     return tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(operator, dialog.pk if dialog else None))
 
 
-def dialog_answer(request: HttpRequest, dialog: Dialog) -> HttpResponse:
-    """The open dialog and its visitor alone."""
+def dialog_answer(request: HttpRequest, dialog: Dialog | None) -> HttpResponse:
+    """The open dialog and its visitor alone; without one, that none is open."""
     return fragment(render(request, "dialogs/_dialog_and_visitor.html", dialog_context(request.user, dialog)))
 
 

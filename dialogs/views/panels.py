@@ -7,11 +7,9 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dialogs import queues
-from dialogs.models import Dialog
+from dialogs import archive, queues
+from dialogs.models import Dialog, State
 from operators.models import Operator
-
-MOST_MINE = 200
 
 TITLES = {
     queues.Section.WAITING: gettext_lazy("Waiting for a reply"),
@@ -19,6 +17,14 @@ TITLES = {
     queues.Section.GENERAL: gettext_lazy("General queue"),
     queues.Section.OFFLINE: gettext_lazy("Offline inquiries"),
     queues.Section.OTHERS: gettext_lazy("Other operators"),
+}
+
+ARCHIVED_AS = {
+    queues.Section.WAITING: State.QUEUE.value,
+    queues.Section.MINE: State.CHATTING.value,
+    queues.Section.GENERAL: State.QUEUE.value,
+    queues.Section.OFFLINE: State.QUEUE.value,
+    queues.Section.OTHERS: archive.OPEN,
 }
 
 
@@ -31,15 +37,18 @@ class Panel:
     dialogs: list[Dialog]
     count: int
     note: str = ""
+    archived_as: str = ""  # the archive's filter that finds those, too, that are not shown
 
 
 def panels(operator: Operator) -> list[Panel]:
     """The sections of the operator's left panel, a constant number of queries whatever they hold."""
     parts = queues.in_own_parts(operator)
-    mine = list(_cards(queues.held(operator))[:MOST_MINE])
+    held = queues.held(operator)
+    mine = list(_cards(held)[: queues.MOST_HELD])
+    counts = dict(held.order_by().values_list("state").annotate(Count("pk")))
     found = [
-        _held_panel(queues.Section.WAITING, mine, operator),
-        _held_panel(queues.Section.MINE, mine, operator),
+        _held_panel(queues.Section.WAITING, mine, counts.get(State.QUEUE, 0), operator),
+        _held_panel(queues.Section.MINE, mine, counts.get(State.CHATTING, 0), operator),
         _queue_panel(queues.Section.GENERAL, operator, parts),
         _queue_panel(queues.Section.OFFLINE, operator, parts),
     ]
@@ -50,9 +59,9 @@ def panels(operator: Operator) -> list[Panel]:
     return found
 
 
-def _held_panel(section: queues.Section, mine: list[Dialog], operator: Operator) -> Panel:
+def _held_panel(section: queues.Section, mine: list[Dialog], count: int, operator: Operator) -> Panel:
     shown = [dialog for dialog in mine if _section(dialog, operator) == section]
-    return _panel(section, shown, len(shown), MOST_MINE)
+    return _panel(section, shown, count if len(mine) == queues.MOST_HELD else len(shown), len(shown))
 
 
 def _queue_panel(section: queues.Section, operator: Operator, parts: Q) -> Panel:
@@ -66,12 +75,14 @@ def _queue_panel(section: queues.Section, operator: Operator, parts: Q) -> Panel
 
 def _panel(section: queues.Section, shown: list[Dialog], count: int, limit: int) -> Panel:
     note = ""
-    if count > len(shown):
+    if len(shown) < limit:
+        count = len(shown)  # counted a moment later, when another may have come
+    elif count > len(shown):
         note = _("And %(more)s more. The %(shown)s oldest are shown: that is the limit of this section.") % {
             "more": count - len(shown),
             "shown": limit,
         }
-    return Panel(section.value, str(TITLES[section]), shown, count, note)
+    return Panel(section.value, str(TITLES[section]), shown, count, note, ARCHIVED_AS[section])
 
 
 def _cards(rows: QuerySet[Dialog]) -> QuerySet[Dialog]:
@@ -88,12 +99,29 @@ def _section(dialog: Dialog, operator: Operator) -> queues.Section | None:
     )
 
 
-def list_context(operator: Operator, current: int | None) -> dict[str, Any]:
-    """What `_panel.html` needs; `current` is the number of the dialog that is open."""
+def list_context(operator: Operator, current: int | None, *, under: int | None = None) -> dict[str, Any]:
+    """What `_panel.html` needs; `current` is the number of the dialog that is open, `under` of the card under the hand.
+
+    Where that card has left the panel, the hand is told why before it goes.
+    """
+    sections = panels(operator)
     departments = operator.departments.aggregate(own=Count("pk"))["own"]
     return {
-        "panels": panels(operator),
+        "panels": sections,
+        "gone": _gone(operator, sections, under),
         "current": current,
         "shows_departments": operator.is_supervisor or departments != 1,
         "usual_language": operator.account.languages.filter(archived_at=None).values_list("pk", flat=True).first(),
     }
+
+
+def _gone(operator: Operator, sections: list[Panel], under: int | None) -> tuple[int, str] | None:
+    """The number of a dialog that is in none of the sections any more, and what became of it as far as the operator may know."""
+    if under is None or any(dialog.number == under for panel in sections for dialog in panel.dialogs):
+        return None
+    dialog = queues.visible_to(operator).select_related("operator").filter(number=under).first()
+    if dialog is not None and dialog.is_open and dialog.operator is not None:
+        return under, _("%(who)s took it") % {"who": dialog.operator}
+    if dialog is not None and not dialog.is_open:
+        return under, _("Closed")
+    return under, _("Not here any more")

@@ -9,6 +9,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from dialogs.actions.assigner import assign_soon
 from dialogs.timeline import timeline
 from dialogs.views.access import operators_page, visible_dialog, whole_number
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
@@ -39,8 +40,8 @@ def workspace(request: HttpRequest, number: int | None = None) -> HttpResponse:
 @operators_page
 def panel(request: HttpRequest) -> HttpResponse:
     """The left panel alone, for a live update."""
-    current = whole_number(request.GET.get("open", ""))
-    return fragment(render(request, "dialogs/_panel.html", list_context(request.user, current)))
+    current, under = whole_number(request.GET.get("open", "")), whole_number(request.GET.get("under", ""))
+    return fragment(render(request, "dialogs/_panel.html", list_context(request.user, current, under=under)))
 
 
 @require_GET
@@ -75,6 +76,7 @@ def status(request: HttpRequest) -> HttpResponse:
     """Choose one's status (A1)."""
     try:
         people.set_status(request.user, request.POST.get("status", ""))
+        assign_soon([request.user.account_id])
     except ValidationError as refusal:
         return JsonResponse({"error": " ".join(refusal.messages)}, status=400)
     if request.headers.get("X-Requested-With") == "fetch":
@@ -104,7 +106,13 @@ def _words(operator: Operator) -> dict[str, Any]:
         "again": _("Send again"),
         "isYours": _("Dialog #%s is yours"),
         "closed": _("Dialog #%s is closed"),
-        "took": _("Somebody else has it now"),
+        "gone": _("Not here any more"),
+        "given": _("Dialog #%s is handed on"),
+        "transfer": _("Transfer #%s"),
+        "transferAnyway": _("Transfer anyway"),
+        "sendAnyway": _("Send anyway"),
+        "undo": _("Undo"),
+        "queued": _("Waits for the connection."),
         "loadFailed": _("Could not load."),
         "tryAgain": _("Try again"),
         "newBelow": _("New messages below"),

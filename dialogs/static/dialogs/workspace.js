@@ -48,6 +48,7 @@
       e.classList.toggle('wait--warm', !offline && s >= 180 && s < 300);
       e.classList.toggle('wait--hot', !offline && s >= 300);
     });
+    $$('[data-until]').forEach(function (e) { put(e, length(Math.ceil((e.dataset.until - t) / 1000))); });
   }
   function title() {
     var waiting = $('#section-waiting .count');
@@ -78,7 +79,7 @@
       if (r.ok) return r;
       var json = (r.headers.get('Content-Type') || '').indexOf('json') > 0;
       return (json ? r.json() : Promise.resolve({})).then(function (j) {
-        var e = new Error(j.error || words.loadFailed); e.status = r.status; throw e;
+        var e = new Error(j.error || words.loadFailed); e.status = r.status; e.asks = j.asks; throw e;
       });
     });
   }
@@ -86,8 +87,11 @@
 
   /* ----- the panel: the same nodes, changed in place; nothing moves under the hand ----- */
   var handAt = 0, waiting = null;
-  list.addEventListener('pointermove', function (e) { if (e.pointerType !== 'touch') handAt = Date.now(); });
-  list.addEventListener('pointerleave', function () { handAt = 0; release(); });
+  var under = null;  // the card under the pointer
+  list.addEventListener('pointermove', function (e) {
+    if (e.pointerType !== 'touch') { handAt = Date.now(); under = e.target.closest('.card') || under; }
+  });
+  list.addEventListener('pointerleave', function () { handAt = 0; under = null; release(); });
   function handIsOn() { return Date.now() - handAt < 1500; }
   function release() { if (waiting) { var w = waiting; waiting = null; arrange(w, true); } }
   setInterval(function () { if (waiting && !handIsOn()) release(); }, 400);
@@ -122,8 +126,14 @@
       if (old && list.contains(old)) sameAs($('.card', old), $('.card', li));
     });
     if (held) fit();
-    arrange(fresh, false); done();
+    arrange(fresh, false); tellGone(fresh); done();
   }
+  /* who took the card that is still here only because the hand or the focus is on it */
+  function tellGone(fresh) {
+    var said = $('#gone', fresh), card = said && $('#card-' + said.dataset.number + ' .card--gone', list);
+    if (card) put($('.card-text', card), said.textContent);
+  }
+  function touched() { var f = document.activeElement; return handIsOn() && under || (list.contains(f) ? f.closest('.card') : null); }
   function done() { loudest(); tick(); title(); rove(); }
   function arrange(fresh, now) {
     var held = !now && handIsOn(), tops = new Map();
@@ -132,29 +142,31 @@
       loosen();
     }
     var active = document.activeElement, all = {};
+    $$('.card-list > li', fresh).forEach(function (li) { all[li.id] = true; });
+    function stays(li) { return !all[li.id] && li.contains(active); }  // gone, but the focus is on it
     $$('.section', fresh).forEach(function (section) {
-      var mine = document.getElementById(section.id), ul = $('.card-list', mine), wanted = $$('.card-list > li', section);
-      wanted.forEach(function (li) { all[li.id] = true; });
+      var mine = document.getElementById(section.id), ul = $('.card-list', mine), wanted = $$('.card-list > li', section), at = ul.firstElementChild;
       var missing = wanted.filter(function (li) { var o = document.getElementById(li.id); return !o || o.parentNode !== ul; }).length;
       var button = $('.section-held', mine);
       button.hidden = !(held && missing); put(button, '+' + missing);
       if (held) return;
-      wanted.forEach(function (li, i) {
+      wanted.forEach(function (li) {
         var node = document.getElementById(li.id), card;
         if (!node || !list.contains(node)) { node = document.importNode(li, true); $('.card', node).classList.add('card--arrived'); }
-        card = $('.card', node); card.classList.remove('card--gone');
-        if (ul.children[i] !== node) ul.insertBefore(node, ul.children[i] || null);
+        card = $('.card', node); card.classList.remove('card--gone'); card.removeAttribute('aria-disabled');
+        while (at && stays(at)) at = at.nextElementSibling;
+        if (at === node) at = at.nextElementSibling; else ul.insertBefore(node, at);
       });
-      ul.hidden = !wanted.length;
+      ul.hidden = !wanted.length && !Array.prototype.some.call(ul.children, stays);
       var count = $('.count', mine), other = $('.count', section);
       put(count, other.textContent); count.className = other.className;
       ['.section-empty', '.section-more'].forEach(function (s) {
-        var a = $(s, mine), b = $(s, section); put(a, b.textContent.trim()); a.hidden = b.hidden;
+        var a = $(s, mine), b = $(s, section); if (a.innerHTML !== b.innerHTML) a.innerHTML = b.innerHTML; a.hidden = b.hidden;
       });
     });
     $$('.card-list > li', list).forEach(function (li) {
       if (all[li.id]) return;
-      if (held) { var c = $('.card', li); c.classList.add('card--gone'); c.title = words.took; } else li.remove();
+      if (held || li.contains(document.activeElement)) goes($('.card', li), fresh); else li.remove();
     });
     if (held) { waiting = fresh; return; }
     if (active && active !== document.activeElement && list.contains(active)) active.focus({ preventScroll: true });
@@ -166,7 +178,21 @@
     });
     if (now) done();
   }
-  function refreshPanel() { return ask(body.dataset.panel + '?open=' + opened()).then(function (r) { return r.text(); }).then(panel); }
+  /* taken, closed or moved by another: it stays as long as it is touched, and says what became of it */
+  function goes(card, fresh) {
+    if (card.classList.contains('card--gone')) return;
+    card.classList.add('card--gone'); card.setAttribute('aria-disabled', 'true'); card.removeAttribute('data-html');
+    put($('.card-text', card), words.gone);
+    var wait = $('.wait', card), meta = $('.card-meta', card); if (wait) wait.textContent = ''; if (meta) meta.textContent = '';
+    if (wait) wait.removeAttribute('data-since');
+    if (touched() === card && !$('#gone', fresh)) setTimeout(function () { due.panel = true; read(); }, 0);
+  }
+  list.addEventListener('focusout', function (e) {
+    var c = e.target.closest('.card--gone'); if (c) { due.panel = true; setTimeout(read, 0); }
+  });
+  function refreshPanel() {
+    var card = touched(), of = card ? card.parentNode.id.slice(5) : '';
+    return ask(body.dataset.panel + '?open=' + opened() + '&under=' + of).then(function (r) { return r.text(); }).then(panel); }
 
   /* ----- the open dialog ----- */
   var drafts = {};
@@ -176,11 +202,13 @@
     keepDraft();
     var fresh = fromHtml(html), m = fresh.getElementById('dialog'), v = fresh.getElementById('visitor');
     var side = ws.dataset.side;
-    var same = opened() && m.dataset.number === opened();
-    main().replaceWith(document.importNode(m, true));
+    var same = opened() && m.dataset.number === opened() && main().dataset.mode !== 'coming', unsent = same ? $$('[data-pending]', main()) : [];
+    main().replaceWith(document.importNode(m, true)); learnBar();
     if (same) visitorNews(v); else { $('#visitor').replaceWith(document.importNode(v, true)); learn(); }
-    ws.dataset.view = opened() ? 'dialog' : 'list'; ws.dataset.side = focus ? '' : side || '';
-    clocks(); ready();
+    ws.dataset.view = opened() ? 'dialog' : 'list'; if (!opened()) history.replaceState({}, '', '/workspace/');
+    ws.dataset.side = focus ? '' : side || '';
+    clocks(); tick(); ready();
+    unsent.forEach(function (m) { $('.log-inner', main()).appendChild(m); });
     if (focus) ($('#take') || reply() || main()).focus({ preventScroll: true });
     bottom();
   }
@@ -200,6 +228,11 @@
     main().dataset.ticket = m.dataset.ticket;
     var old = $('.dialog-title', main()), follow = atBottom();
     if (old.innerHTML !== $('.dialog-title', m).innerHTML) old.innerHTML = $('.dialog-title', m).innerHTML;
+    var bar = $('.take-bar', main()), says = $('.take-bar', m);
+    if (bar && says && told.get(bar) !== sign(says)) {
+      var focused = bar.contains(document.activeElement);
+      bar.replaceWith(document.importNode(says, true)); learnBar(); if (focused && $('#take')) $('#take').focus({ preventScroll: true });
+    }
     var route = $('#route'), other = $('#route', m); if (route && other && route.innerHTML !== other.innerHTML) route.innerHTML = other.innerHTML;
     var inner = $('.log-inner', main()), added = 0;
     $$('.log-inner > [id]', m).forEach(function (node) {
@@ -208,11 +241,13 @@
       inner.insertBefore(document.importNode(node, true), $('[data-pending]', inner)); added += 1;
     });
     visitorNews(fresh.getElementById('visitor'));
-    clocks();
+    clocks(); tick();
     if (added && follow) bottom(); else if (added) below();
   }
   /* the visitor's column, block by block: what did not change keeps its place, its focus and what is unfolded */
   var told = new WeakMap();
+  function sign(bar) { return bar.outerHTML.replace(/csrfmiddlewaretoken" value="\w+"/, ''); }
+  function learnBar() { var bar = $('.take-bar', main()); if (bar) told.set(bar, sign(bar)); }
   function learn() { $$('#visitor .block').forEach(function (b) { told.set(b, b.innerHTML); }); }
   function visitorNews(fresh) {
     var panel = $('#visitor .panel'), last = null;
@@ -251,19 +286,35 @@
     rove();
   }
   var opening = 0;
+  /* until the dialog is here: its head from the card, and lines where the messages will be; or that it did not come */
+  function hollow(number, failed) {
+    var card = $('#card-' + number + ' .card-who', list), m = main().cloneNode(false), details = $('#visitor .panel');
+    keepDraft();
+    m.dataset.mode = 'coming'; m.dataset.number = number; m.append(document.importNode($('#coming').content, true));
+    if (card) $('h1', m).innerHTML = card.innerHTML; else put($('h1', m), '#' + number);
+    $(failed ? '.log' : '.empty', m).remove();
+    if (failed) $('.empty button', m).onclick = function () { open(number, true); };
+    if (details) details.replaceChildren();
+    main().replaceWith(m); ws.dataset.view = 'dialog';
+  }
   function open(number, quiet) {
-    var turn = ++opening;
+    var turn = ++opening, slow = setTimeout(function () { hollow(number); }, 300);
     mark(number); keepDraft();
     return ask('/workspace/' + number + '/fragment/').then(function (r) { return r.text(); }).then(function (html) {
+      clearTimeout(slow);
       if (turn !== opening) return;
       if (!quiet) history.pushState({ number: number }, '', '/workspace/' + number + '/');
       show(html, true); rush(); follow();
-    }).catch(function (e) { if (e.status === 404) location.assign('/workspace/' + number + '/'); else toast(e.message); });
+    }).catch(function (e) {
+      clearTimeout(slow);
+      if (turn !== opening) return;
+      if (e.status === 404) location.assign('/workspace/' + number + '/'); else hollow(number, true);
+    });
   }
   list.addEventListener('click', function (e) {
     var c = e.target.closest('.card');
     if (!c || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
-    e.preventDefault(); open(c.parentNode.id.slice(5));
+    e.preventDefault(); if (!c.classList.contains('card--gone')) open(c.parentNode.id.slice(5));
   });
   window.addEventListener('popstate', function () {
     var n = (location.pathname.match(/^\/workspace\/(\d+)\/$/) || [])[1];
@@ -271,8 +322,12 @@
   });
 
   /* ----- acting ----- */
-  function toast(text) {
+  function toast(text, undo) {
     var t = document.createElement('div'); t.className = 'toast'; t.textContent = text;
+    if (undo) {
+      var b = document.createElement('button'); b.type = 'button'; b.className = 'button'; b.textContent = words.undo;
+      b.onclick = function () { t.remove(); undo(); }; t.append(b);
+    }
     $('.toasts').replaceChildren(t); setTimeout(function () { t.remove(); }, 6000);
   }
   document.addEventListener('submit', function (e) {
@@ -280,14 +335,48 @@
     if (form.id === 'composer') { e.preventDefault(); return send(form); }
     if (!act) return;
     e.preventDefault();
-    var n = opened(), button = $('button', form); button.setAttribute('aria-busy', 'true');
-    ask(form.action, new FormData(form)).then(function (r) { return r.text(); }).then(function (html) {
+    var n = opened(), button = $('button', form); if (button.getAttribute('aria-busy')) return;
+    button.setAttribute('aria-busy', 'true');
+    var back = main().dataset.mode === 'free' && function () { giveBack(n); };
+    post(form.action, new FormData(form), form.dataset.anyway).then(function (html) {
+      if (act === 'take') toast(words.isYours.replace('%s', n), back); else toast(words.closed.replace('%s', n));
+      rush();
       if (n !== opened()) return;
-      show(html, true); toast((act === 'take' ? words.isYours : words.closed).replace('%s', n)); rush();
+      show(html, true); if (act === 'close') onwards(n);
     }).catch(function (e) {
-      toast(e.message); button.removeAttribute('aria-busy'); refreshDialog().catch(noop); refreshPanel().catch(noop);
+      button.removeAttribute('aria-busy'); if (e.declined) return button.focus();
+      toast(e.message); refreshDialog().catch(noop); refreshPanel().catch(noop);
     });
   });
+  function giveBack(n) {
+    var data = new FormData(); data.set('to', 'queue'); data.set('csrfmiddlewaretoken', csrf());
+    post('/workspace/' + n + '/transfer/', data).then(function (html) { rush(); if (n === opened()) show(html, true); }, function (e) { toast(e.message); });
+  }
+  /* an action; what the rules only allow after a warning is asked about first, and sent again with the answer */
+  function post(url, data, anyway) {
+    return ask(url, data).then(function (r) { return r.text(); }, function (e) {
+      if (!e.asks) throw e;
+      return warn(e.message, anyway).then(function (yes) {
+        if (!yes) { e.declined = true; throw e; }
+        data.set('confirmed', '1'); return post(url, data, anyway);
+      });
+    });
+  }
+  function warn(text, anyway) {
+    var box = $('#confirm'), yes = $('#confirm-yes'), answer = false;
+    put($('#confirm-text'), text); put(yes, anyway); box.showModal(); yes.focus();
+    return new Promise(function (done) {
+      yes.onclick = function () { answer = true; box.close(); };
+      box.onclose = function () { done(answer); };
+    });
+  }
+  /* after Close: the next card, on a phone the list */
+  function onwards(number) {
+    var all = cards(), i = all.findIndex(function (c) { return c.parentNode.id === 'card-' + number; }), next = all[i + 1] || all[i - 1];
+    if (!list.offsetParent) toList();
+    if (next) focusCard(next);
+  }
+  function toList() { ws.dataset.view = 'list'; history.pushState({}, '', '/workspace/'); }
   function noop() {}
   function newKey() {
     return window.crypto && crypto.randomUUID ? crypto.randomUUID() : Date.now() + '-' + Math.random().toString(36).slice(2);
@@ -302,12 +391,16 @@
     reply().value = ''; drafts[opened()] = ''; grow(); bottom();
     attempt(form.action, data, m, f, opened());
   }
+  var parked = [];  // what waits for the connection, each with the key it was first sent with (B1)
   function attempt(url, data, m, f, n) {
     m.classList.remove('message--failed'); f.textContent = words.sending;
-    ask(url, data).then(function (r) { return r.text(); }).then(function (html) {
+    post(url, data, words.sendAnyway).then(function (html) {
       if (n === opened()) update(html);
       m.remove(); rush();
     }).catch(function (e) {
+      if (!e.status && (!lost.hidden || !navigator.onLine)) {
+        f.textContent = words.queued; parked.push(function () { attempt(url, data, m, f, n); }); return;
+      }
       m.classList.add('message--failed'); f.textContent = words.notSent + ' ' + (e.status ? e.message : '') + ' ';
       var again = document.createElement('button'); again.type = 'button'; again.textContent = words.again;
       again.onclick = function () { attempt(url, data, m, f, n); }; f.appendChild(again);
@@ -338,11 +431,17 @@
     if (wait > 0) { reading = true; setTimeout(function () { reading = false; read(); }, wait); return; }
     if (!due.panel && !due.dialog) return;
     var what = due; due = { panel: false, dialog: false }; reading = true; readAt = Date.now();
-    Promise.all([what.panel ? refreshPanel() : 0, what.dialog ? refreshDialog() : 0]).then(function () { connected(true); }, function () {
+    Promise.all([what.panel ? refreshPanel() : 0, what.dialog ? refreshDialog() : 0]).then(function () { misread = 0; connected(true); }, function () {
+      misread += 1; if (misread > 1) connected(false);
       due.panel = due.panel || what.panel; due.dialog = due.dialog || what.dialog;
     }).then(function () { reading = false; if (due.panel || due.dialog) setTimeout(read, 1000); });
   }
-  function connected(yes) { lost.hidden = yes; ws.classList.toggle('is-stale', !yes); }
+  var misread = 0;  // times in a row
+  function connected(yes) {
+    lost.hidden = yes; ws.classList.toggle('is-stale', !yes);
+    if (yes) parked.splice(0).forEach(function (go) { go(); });
+  }
+  $('#lost-again').onclick = rush;
   var failures = 0, held = null, socket = null, noStreams = 0, heardAt = 0;
   /* a network that is gone says no goodbye: pings that stop coming do */
   setInterval(function () {
@@ -356,7 +455,7 @@
     setTimeout(live, Math.min(15000, 500 * Math.pow(2, failures)) * (.5 + Math.random()));
   }
   function hear(hint) {
-    since = hint.since; failures = 0; connected(true);
+    since = hint.since; failures = 0; if (!misread) connected(true);
     due.panel = due.panel || hint.panel; due.dialog = due.dialog || hint.dialog; read();
   }
   /* a stream where the way to the server lets one through, else long polls */
@@ -423,18 +522,20 @@
   $('#keys-open').onclick = function () { keys.showModal(); };
   document.addEventListener('click', function (e) {
     if (e.target.closest('#keys-close')) keys.close();
+    else if (e.target.closest('[data-close]')) e.target.closest('dialog').close();
     else if (e.target.closest('#side-open')) side(true);
     else if (e.target.closest('#side-close')) side(false);
-    else if (e.target.closest('#to-list')) { e.preventDefault(); ws.dataset.view = 'list'; history.pushState({}, '', '/workspace/'); focusCard($('.card[aria-current]', list)); }
+    else if (e.target.closest('#to-list')) { e.preventDefault(); toList(); focusCard($('.card[aria-current]', list)); }
     var menu = $('.menu[open]'); if (menu && !menu.contains(e.target)) menu.open = false;
   });
   document.addEventListener('keydown', function (e) {
     var typing = /INPUT|TEXTAREA|SELECT/.test(e.target.tagName), inList = list.contains(e.target), menu = $('.menu[open]');
     if ((e.ctrlKey || e.metaKey) && e.code === 'Enter' && e.target.id === 'reply') { e.preventDefault(); return send(e.target.form); }
+    if ($('dialog[open]')) return;
     if (e.code === 'Escape' && menu) { menu.open = false; return $('summary', menu).focus(); }
     if (e.code === 'Escape' && ws.dataset.side === 'open') return side(false);
     if (e.code === 'Escape' && e.target.id === 'reply') return focusCard($('.card[aria-current]', list) || cards()[0]);
-    if (e.ctrlKey || e.metaKey || e.altKey || typing || keys.open) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || typing) return;
     /* from a hit of the archive: back to it */
     if (e.code === 'Escape' && !history.state && /\/workspace\/archive\/(\?|$)/.test(document.referrer)) return history.back();
     if (inList && (e.code === 'ArrowDown' || e.code === 'ArrowUp')) { e.preventDefault(); return step(e.code === 'ArrowDown' ? 1 : -1); }
@@ -447,11 +548,13 @@
       KeyN: function () { var c = $('.card--loud') || $('.card .wait[data-since]', list); if (c) { c = c.closest('.card'); focusCard(c); open(c.parentNode.id.slice(5)); } },
       KeyT: function () { if ($('#take')) $('#take').click(); },
       KeyR: function () { if (reply()) reply().focus(); },
+      KeyP: function () { if ($('#transfer-open')) $('#transfer-open').click(); },
       KeyE: function () { if ($('#close')) $('#close').click(); },
       Slash: function () { location.assign($('#archive').href); }
     }[e.code];
     if (run) { e.preventDefault(); run(); }
   });
 
+  window.workspace = { ask: ask, post: post, show: show, toast: toast, opened: opened, rush: rush, words: words };  // for transfer.js
   learn(); clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
 })();

@@ -1,0 +1,101 @@
+"""Whom a dialog can be handed to: operators with what they have, and departments (Q5, Q10)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Case, Count, Exists, OuterRef, Q, Value, When
+
+from dialogs.models import OPEN_STATES, Dialog
+from operators.availability import heard_at, is_effectively_online, judged_at
+from operators.models import Account, Department, Operator, Status
+
+MOST_PEOPLE = 100  # rows at once; a search finds the others
+MOST_DEPARTMENTS = 200
+LONGEST_SEARCH = 120  # as long as a name
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An operator as a choice. Counts are of open dialogs by their current state; a limit of 0 is no limit."""
+
+    person: Operator
+    is_online: bool
+    is_of_department: bool
+    speaks: bool
+    online: int
+    offline: int
+    online_limit: int
+    offline_limit: int
+
+    @property
+    def is_silent(self) -> bool:
+        """Chose Online, and the workspace is gone (A2)."""
+        return self.person.status == Status.ONLINE and not self.is_online
+
+    @property
+    def mark(self) -> str:
+        """The shape that repeats the word: filled, half or hollow."""
+        if self.is_online:
+            return ""
+        return "presence--break" if Status(self.person.status).name.startswith("BREAK_") else "presence--off"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """People: those of the dialog's department first, of these the ones online. `more`: how many were left out."""
+
+    people: list[Target]
+    more: int
+    departments: list[Department]
+
+
+def targets_for(dialog: Dialog, reader: Operator, now: datetime, *, search: str = "") -> Targets:
+    """Everyone the reader may hand the dialog to, but for who has it and the reader, whose way is Take. Four queries."""
+    account = dialog.account
+    people = Operator.objects.filter(account=account, is_active=True).exclude(pk__in=[reader.pk, dialog.operator_id or 0])
+    departments = Department.objects.filter(account=account, archived_at=None)
+    if dialog.operator_id is None and dialog.department_id is not None:
+        departments = departments.exclude(pk=dialog.department_id)  # it waits there already
+    if search:
+        people, departments = people.filter(_named(search)), departments.filter(name__icontains=search)
+    memberships, spoken = Operator.departments.through.objects, Operator.languages.through.objects
+    is_of = Exists(memberships.filter(operator=OuterRef("pk"), department=dialog.department_id))
+    rows = people.annotate(
+        of_department=Value(False) if dialog.department_id is None else is_of,
+        speaks=Exists(spoken.filter(operator=OuterRef("pk"), language=dialog.language_id)),
+        chosen_online=Case(When(status=Status.ONLINE, then=Value(0)), default=Value(1)),
+        heard_at=heard_at(),
+    ).order_by("-of_department", "chosen_online", "-speaks", "name", "pk")
+    found = list(rows[:MOST_PEOPLE])
+    held = _held(account, found)
+    shown = [_target(person, account, held.get(person.pk, (0, 0)), now) for person in found]
+    shown.sort(key=lambda target: (not target.is_of_department, not target.is_online, not target.speaks))
+    return Targets(shown, max(0, people.count() - len(shown)), list(departments[:MOST_DEPARTMENTS]))
+
+
+def _named(search: str) -> Q:
+    return Q(name__icontains=search) | Q(username__icontains=search)
+
+
+def _held(account: Account, people: list[Operator]) -> dict[int, tuple[int, int]]:
+    """(online, offline) open dialogs of each. Index dialog_held."""
+    rows = Dialog.objects.filter(account=account, operator__in=people, state__in=OPEN_STATES, in_workspace=True).order_by()
+    counted = rows.values("operator_id").annotate(
+        online=Count("pk", filter=Q(is_offline=False)), offline=Count("pk", filter=Q(is_offline=True))
+    )
+    return {row["operator_id"]: (row["online"], row["offline"]) for row in counted}
+
+
+def _target(person: Operator, account: Account, held: tuple[int, int], now: datetime) -> Target:
+    person.account = account  # whose limits `limit` falls back on
+    at = judged_at(now, person.heard_at)
+    return Target(
+        person,
+        is_online=is_effectively_online(person.status, person.last_seen_at, lease=account.operator_lease, now=at),
+        is_of_department=person.of_department,
+        speaks=person.speaks,
+        online=held[0],
+        offline=held[1],
+        online_limit=person.limit("max_online_dialogs"),
+        offline_limit=person.limit("max_offline_dialogs"),
+    )

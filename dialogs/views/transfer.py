@@ -1,0 +1,35 @@
+"""Choosing who is to have a dialog next: a list in the workspace, a page of its own without script (Q10)."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.http import require_GET
+
+from dialogs.targets import LONGEST_SEARCH, targets_for
+from dialogs.views.access import operators_page, visible_dialog
+from dialogs.views.dialog_page import may_transfer
+from webim_offline.database_clock import database_now
+
+SEARCHABLE_FROM = 9  # fewer choices are seen at a glance
+
+
+@require_GET
+@operators_page
+def choices(request: HttpRequest, number: int) -> HttpResponse:
+    """Operators, departments and the queue; `q` finds people and departments by name."""
+    operator = request.user
+    dialog = visible_dialog(operator, number)
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH]
+    found = targets_for(dialog, operator, database_now(), search=search)
+    context = {
+        "dialog": dialog,
+        "targets": found,
+        "search": search,
+        "may_transfer": may_transfer(operator, dialog),
+        "is_searchable": bool(search) or len(found.people) + len(found.departments) >= SEARCHABLE_FROM,
+    }
+    live = request.headers.get("X-Requested-With") == "fetch"
+    return render(request, "dialogs/_targets.html" if live else "dialogs/transfer.html", context)
+
+
+urlpatterns = [path("workspace/<int:number>/transfer/to/", choices, name="dialog-targets")]
