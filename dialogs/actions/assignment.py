@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from dialogs.actions import holding
 from dialogs.actions.assigner import assign_soon
@@ -45,6 +46,7 @@ def take(dialog_id: int, operator: Operator, *, instead_of: int | None = None, c
     """
     account = lock_account_shared(operator.account_id)
     acted(operator)
+    holding.lock_share(operator.pk)
     dialog, record = lock_open_dialog(dialog_id)
     if not dialog.in_workspace:
         raise NotYours
@@ -85,9 +87,17 @@ def warnings_of_taking(account: Account, operator: Operator, dialog: Dialog) -> 
     if count < limit:
         return {}
     text = (
-        _("%(who)s has %(count)s offline dialogs; the limit is %(limit)s.")
+        ngettext(
+            "%(who)s has %(count)s offline dialog; the limit is %(limit)s.",
+            "%(who)s has %(count)s offline dialogs; the limit is %(limit)s.",
+            count,
+        )
         if dialog.is_offline
-        else _("%(who)s has %(count)s online dialogs; the limit is %(limit)s.")
+        else ngettext(
+            "%(who)s has %(count)s online dialog; the limit is %(limit)s.",
+            "%(who)s has %(count)s online dialogs; the limit is %(limit)s.",
+            count,
+        )
     )
     return {AT_LIMIT: text % {"who": operator, "count": count, "limit": limit}}
 
@@ -101,6 +111,7 @@ def transfer_to_operator(dialog_id: int, actor: Operator, target_id: int, *, con
     """
     account = lock_account_shared(actor.account_id)
     acted(actor)
+    holding.lock_share(target_id)
     dialog, record = lock_open_dialog(dialog_id)
     _check_may_transfer(dialog, actor)
     target = Operator.objects.filter(pk=target_id, account=account, is_active=True).first()
