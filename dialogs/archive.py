@@ -217,7 +217,8 @@ def _place(number: int | None, operator: Operator) -> tuple[Dialog | None, bool]
     """(the dialog a page begins after, whether there is none of that number)."""
     if number is None:
         return None, False
-    dialog = queues.visible_to(operator).only("created_at").filter(number=number).first()
+    # of the account: it may have gone to where the reader does not see it since the page before
+    dialog = Dialog.objects.only("created_at").filter(account=operator.account_id, number=number).first()
     return dialog, dialog is None
 
 

@@ -77,7 +77,7 @@ def test_from_the_workspace_to_a_dialog_and_back_without_a_mouse(sign_in, word):
 
 def test_keys_are_by_place_and_can_be_switched_off(sign_in, word):
     anna = sign_in("anna", locale="ru-RU")
-    anna.get_by_role("link", name="Архив").click()
+    anna.get_by_role("link", name="Архив", exact=True).click()
     anna.goto(f"{anna.url}?q={word}")
     anna.keyboard.press("KeyJ")
     expect(anna.locator(".hit").first).to_be_focused()
@@ -97,6 +97,27 @@ def test_escape_in_a_dialog_leads_back_only_to_where_one_came_from(sign_in, writ
     anna.keyboard.press("Escape")
     anna.wait_for_timeout(300)
     assert anna.url.endswith(f"/workspace/{number}/")
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_who_searches_is_at_work(sign_in, server, streams):
+    anna = sign_in("anna", service_workers="block")
+    if not streams:
+        anna.context.add_init_script("delete window.WebSocket")
+    anna.get_by_role("link", name="Archive", exact=True).click()
+    anna.wait_for_url("**/workspace/archive/")
+    anna.wait_for_timeout(7000)  # what the workspace itself has said is written by now
+    server.run("""
+        from datetime import timedelta
+        Operator.objects.filter(username="anna").update(last_seen_at=database_now() - timedelta(seconds=50))
+    """)
+    for _ in range(60):
+        anna.wait_for_timeout(500)
+        age = server.run("print((database_now() - Operator.objects.get(username='anna').last_seen_at).total_seconds())")
+        if float(age) < 40:
+            break
+    else:
+        pytest.fail(f"no sign of life for {age} s")
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
