@@ -23,6 +23,7 @@ class Person:
     open: int = 0
     room: dict[bool, int] = field(default_factory=lambda: {False: UNBOUNDED, True: UNBOUNDED})
     acted_at: datetime | None = None
+    name: str = ""
 
     def answers(self, place: Place) -> bool:
         """Do department and language match?"""

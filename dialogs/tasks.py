@@ -42,6 +42,5 @@ def assign_dialogs() -> int:
 
     An outage is noticed first: it lets nobody be late (P9).
     """
-    presence.end_outage()
-    assigner.return_unpicked()
+    assigner.return_unpicked(presence.end_outage())
     return assigner.assign_waiting()

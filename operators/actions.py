@@ -75,8 +75,8 @@ def set_status(operator: Operator, status: str, *, actor: Operator | None = None
     (locked,) = change.people
     locked.status = status
     if actor is None or actor.pk == operator.pk:
-        locked.last_seen_at = change.now
-    locked.save(update_fields=["status", "last_seen_at"])
+        locked.last_seen_at = locked.acted_at = change.now  # an own action (Q8), too
+    locked.save(update_fields=["status", "last_seen_at", "acted_at"])
     change.write(Reason.CHOSEN, actor=actor or operator)
     operator.status, operator.last_seen_at = status, locked.last_seen_at
     publish(service_channel(operator.account_id), workspace_channel(operator.account_id))

@@ -5,7 +5,8 @@ account; it holds the account's shared lock, so statuses and memberships stand s
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -68,89 +69,110 @@ def assign_waiting() -> int:
 
 def assign(account_id: int) -> int:
     """Give the waiting dialogs of one account to whoever may have them now; returns how many were given."""
-    done = 0
-    while count := _assign_batch(account_id):
+    done, is_more = 0, True
+    while is_more:
+        count, is_more = _assign_batch(account_id)
         done += count
     return done
 
 
 @atomic
-def _assign_batch(account_id: int) -> int:
+def _assign_batch(account_id: int) -> tuple[int, bool]:
+    """How many were given in one transaction, and whether there may be more to give."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
     account = lock_account_shared(account_id)
     if account.assignment != Assignment.AUTOMATIC or account.archived_at is not None:
-        return 0
+        return 0, False
+    kinds = _kinds_waiting(account_id)
     now = database_now()
-    people = free_people(account, now)
-    if not people:
-        return 0
-    places = _places(people)
-    most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), sum(sum(person.room.values()) for person in people))
+    people = free_people(account, now, kinds) if kinds else []
+    places = _places(people, kinds)
+    if not places:
+        return 0, False
+    most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), sum(person.room[kind] for person in people for kind in kinds))
     heads = _lock_heads(account_id, places, most)
-    if not heads:
-        return 0
     waiting = [_waiting(dialog) for dialog in heads.values()]
-    counts: dict[Place, int] = {}
-    for dialog in waiting:
-        counts[dialog.place] = counts.get(dialog.place, 0) + 1
+    counts = Counter(dialog.place for dialog in waiting)
     cut = frozenset(place for place, count in counts.items() if count == most)
-    names = dict(Operator.objects.filter(pk__in=[person.id for person in people]).values_list("pk", "name"))
-    pairs = plan(waiting, people, cut=cut, most=AT_ONCE)
+    planned = plan(waiting, people, cut=cut, most=AT_ONCE)
+    pairs = _still_free(account, planned, heads, now, kinds)
     if not pairs:
-        return 0
+        return 0, False
+    counts.subtract(_place(heads[dialog_id]) for dialog_id, _ in planned)
+    is_cut_short = len(planned) == AT_ONCE or any(not counts[place] for place in cut) or len(pairs) < len(planned)
+    now = database_now()  # after the last count: what has made room by then happened before
     timeouts = holding.pickup_timeouts(account_id, {heads[dialog_id].department_id for dialog_id, _ in pairs})
+    names = {person.id: person.name for person in people}
     record = Record(now)
     for dialog_id, operator_id in pairs:
         dialog = heads[dialog_id]
         holding.assign(dialog, operator_id, record, timeout=timeouts[dialog.department_id])
         record.event(dialog, EventKind.ASSIGNED, now, data={"operator": operator_id, "who": names[operator_id]})
     record.write([heads[dialog_id] for dialog_id, _ in pairs], Dialog.HELD)
-    return len(pairs)
+    return len(pairs), is_cut_short and any(person.room[kind] > 0 for person in people for kind in kinds)
+
+
+def _kinds_waiting(account_id: int) -> set[bool]:
+    """Which kinds (is offline?) of dialogs wait in a queue at all. One query."""
+    waits = "EXISTS (SELECT 1 FROM dialogs_dialog WHERE account_id = %s AND is_offline = %s AND state = 'queue' AND operator_id IS NULL AND in_workspace)"  # noqa: E501
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {waits}, {waits}", [account_id, False, account_id, True])
+        return {is_offline for is_offline, is_waiting in zip((False, True), cursor.fetchone(), strict=True) if is_waiting}
+
+
+def _still_free(
+    account: Account, pairs: list[tuple[int, int]], heads: Mapping[int, Dialog], now: datetime, kinds: Collection[bool]
+) -> list[tuple[int, int]]:
+    """The pairs that keep to the limits while nobody else gives these people dialogs (Q5); the others come up again."""
+    if connection.vendor != "postgresql" or not pairs:
+        return pairs  # SQLite has one writer
+    ids = holding.try_to_lock_shares({operator_id for _, operator_id in pairs})
+    people = {person.id: person for person in _below_a_limit(account, now, kinds, ids)}
+    kept = []
+    for dialog_id, operator_id in pairs:
+        kind = heads[dialog_id].is_offline
+        if operator_id in people and people[operator_id].room[kind] > 0:
+            people[operator_id].room[kind] -= 1
+            kept.append((dialog_id, operator_id))
+    return kept
+
+
+def _place(dialog: Dialog) -> Place:
+    return dialog.department_id, dialog.language_id, dialog.is_offline
 
 
 def _waiting(dialog: Dialog) -> Waiting:
     passed_over = {int(pk): datetime.fromisoformat(at) for pk, at in dialog.passed_over.items()}
-    return Waiting(dialog.pk, (dialog.department_id, dialog.language_id, dialog.is_offline), dialog.created_at, passed_over)
+    return Waiting(dialog.pk, _place(dialog), dialog.created_at, passed_over)
 
 
+# Not a join: how many dialogs people have changes faster than the planner learns of it, and a nested loop would take seconds.
 FREE_PEOPLE = """
-SELECT * FROM (
-    SELECT o.id, o.acted_at, COALESCE(h.online, 0) AS online, COALESCE(h.offline, 0) AS offline,
-        COALESCE(o.max_online_dialogs, %s) AS most_online, COALESCE(o.max_offline_dialogs, %s) AS most_offline
-    FROM operators_operator o
-    LEFT JOIN (
-        SELECT operator_id, SUM(CASE WHEN is_offline THEN 0 ELSE 1 END) AS online, SUM(CASE WHEN is_offline THEN 1 ELSE 0 END) AS offline
-        FROM dialogs_dialog
-        WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting')
-        GROUP BY operator_id
-    ) h ON h.operator_id = o.id
-    WHERE o.account_id = %s AND o.is_active AND o.status = %s AND o.last_seen_at >= %s
-) AS people
-WHERE most_online = 0 OR online < most_online OR most_offline = 0 OR offline < most_offline
-"""  # noqa: E501
+SELECT id, MAX(name) AS name, MAX(acted_at) AS acted_at, SUM(online) AS online, SUM(offline) AS offline,
+    MAX(most_online) AS most_online, MAX(most_offline) AS most_offline
+FROM (
+    SELECT id, name, acted_at, 0 AS online, 0 AS offline,
+        COALESCE(max_online_dialogs, %s) AS most_online, COALESCE(max_offline_dialogs, %s) AS most_offline
+    FROM operators_operator
+    WHERE account_id = %s AND is_active AND status = %s AND last_seen_at >= %s
+    UNION ALL
+    SELECT operator_id, NULL, NULL, CASE WHEN is_offline THEN 0 ELSE 1 END, CASE WHEN is_offline THEN 1 ELSE 0 END, NULL, NULL
+    FROM dialogs_dialog
+    WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting') {among}
+) AS parts
+GROUP BY id
+HAVING %s AND (MAX(most_online) = 0 OR SUM(online) < MAX(most_online))
+    OR %s AND (MAX(most_offline) = 0 OR SUM(offline) < MAX(most_offline))
+"""
 
 
-def free_people(account: Account, now: datetime) -> list[Person]:
-    """Who may be given a dialog of either kind now (Q5, Q7), with departments and languages. Three queries."""
-    heard_since = connection.ops.adapt_datetimefield_value(now - min(HEARD_WITHIN, timedelta(seconds=account.operator_lease)))
-    limits = [account.max_online_dialogs, account.max_offline_dialogs]
-    rows = Operator.objects.raw(FREE_PEOPLE, [*limits, account.pk, account.pk, Status.ONLINE, heard_since])
-    people = {
-        row.pk: Person(
-            row.pk,
-            frozenset(),
-            frozenset(),
-            open=int(row.online + row.offline),
-            room={
-                False: row.most_online - int(row.online) if row.most_online else UNBOUNDED,
-                True: row.most_offline - int(row.offline) if row.most_offline else UNBOUNDED,
-            },
-            acted_at=row.acted_at,
-        )
-        for row in rows
-    }
+def free_people(account: Account, now: datetime, kinds: Collection[bool]) -> list[Person]:
+    """Who may be given a dialog of one of the kinds now (Q5, Q7), with departments and languages. Three queries."""
+    people = {person.id: person for person in _below_a_limit(account, now, kinds)}
+    if not people:
+        return []
     for kind in ("department", "language"):
         through = getattr(Operator, f"{kind}s").through
         found: dict[int, list[int]] = {}
@@ -161,12 +183,37 @@ def free_people(account: Account, now: datetime) -> list[Person]:
     return list(people.values())
 
 
-def _places(people: Iterable[Person]) -> set[Place]:
+def _below_a_limit(account: Account, now: datetime, kinds: Collection[bool], among: Collection[int] | None = None) -> list[Person]:
+    """The people of `free_people`, of everybody or `among` these (PostgreSQL), without departments and languages."""
+    heard_since = connection.ops.adapt_datetimefield_value(now - min(HEARD_WITHIN, timedelta(seconds=account.operator_lease)))
+    sql = FREE_PEOPLE.format(among="" if among is None else "AND operator_id = ANY(%s)")
+    of_these = [] if among is None else [list(among)]
+    limits = [account.max_online_dialogs, account.max_offline_dialogs]
+    given = [*limits, account.pk, Status.ONLINE, heard_since, account.pk, *of_these, False in kinds, True in kinds]
+    return [
+        Person(
+            row.pk,
+            frozenset(),
+            frozenset(),
+            open=int(row.online + row.offline),
+            room={
+                False: row.most_online - int(row.online) if row.most_online else UNBOUNDED,
+                True: row.most_offline - int(row.offline) if row.most_offline else UNBOUNDED,
+            },
+            acted_at=row.acted_at,
+            name=row.name,
+        )
+        for row in Operator.objects.raw(sql, given)
+        if among is None or row.pk in among
+    ]
+
+
+def _places(people: Iterable[Person], kinds: Collection[bool]) -> set[Place]:
     """The queues that somebody of these could be given a dialog of."""
     return {
         (department, language, is_offline)
         for person in people
-        for is_offline in (False, True)
+        for is_offline in kinds
         if person.room[is_offline] > 0
         for language in person.languages
         for department in (None, *person.departments)
@@ -207,38 +254,40 @@ def _lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int
 # ----- what was assigned and not picked up (Q8, A5) -----
 
 
-def return_unpicked() -> int:
+def return_unpicked(judged_at: datetime) -> int:
     """Dialogs that nobody picked up in time, or whose operator or department is there no more, go back to their queues.
 
-    Returns how many went back. Call `presence.end_outage` before: an outage lets nobody be late (P9).
+    Returns how many went back. `judged_at`: who is late is asked of that moment, which `presence.end_outage` has just
+    returned: neither an outage before it nor a database that hangs after it lets anybody be late (P9).
     """
     newest = OperatorChange.objects.filter(operator=OuterRef("operator")).order_by("-pk").values("at")[:1]
     due = (
         Dialog.objects.filter(state=State.QUEUE, operator__isnull=False)
         .annotate(changed_at=Subquery(newest))
         .filter(
-            Q(pickup_by__lte=database_now())
-            | Q(changed_at__gte=F("assigned_at"))
-            | Q(department__archived_at__gte=F("assigned_at"))
+            Q(pickup_by__lte=judged_at) | Q(changed_at__gte=F("assigned_at")) | Q(department__archived_at__gte=F("assigned_at"))
         )
         .order_by("pk")
     )
-    ids: dict[int, list[int]] = {}
-    for account_id, dialog_id in due.values_list("account_id", "pk")[:AT_ONCE]:
-        ids.setdefault(account_id, []).append(dialog_id)
-    return sum(_return(account_id, dialog_ids) for account_id, dialog_ids in ids.items())
+    done = after = 0
+    while rows := list(due.filter(pk__gt=after).values_list("account_id", "pk")[:AT_ONCE]):
+        after = rows[-1][1]
+        ids: dict[int, list[int]] = {}
+        for account_id, dialog_id in rows:
+            ids.setdefault(account_id, []).append(dialog_id)
+        done += sum(_return(account_id, dialog_ids, judged_at) for account_id, dialog_ids in ids.items())
+    return done
 
 
 @atomic
-def _return(account_id: int, dialog_ids: list[int]) -> int:
+def _return(account_id: int, dialog_ids: list[int], judged_at: datetime) -> int:
     lock_accounts_shared([account_id])
     rows = Dialog.objects.filter(pk__in=dialog_ids, state=State.QUEUE, operator__isnull=False)
     locked = list(rows.select_for_update(skip_locked=True, no_key=True).order_by("pk"))
-    now = database_now()
-    record = Record(now)
+    record = Record(database_now())
     back = []
     for dialog in locked:
-        end = _end_of_assignment(dialog, now)
+        end = _end_of_assignment(dialog, judged_at)
         if end is not None:
             at, reason = end
             holding.returned_to_queue(dialog, record, reason, at=at)
@@ -249,11 +298,11 @@ def _return(account_id: int, dialog_ids: list[int]) -> int:
     return len(back)
 
 
-def _end_of_assignment(dialog: Dialog, now: datetime) -> tuple[datetime, UnassignedReason] | None:
+def _end_of_assignment(dialog: Dialog, judged_at: datetime) -> tuple[datetime, UnassignedReason] | None:
     """When and why the assignment of a locked dialog ended, if it did: the earliest reason counts."""
     if dialog.assigned_at is None or dialog.pickup_by is None:
         return None
-    ends = [(dialog.pickup_by, UnassignedReason.NOT_PICKED_UP)] if dialog.pickup_by <= now else []
+    ends = [(dialog.pickup_by, UnassignedReason.NOT_PICKED_UP)] if dialog.pickup_by <= judged_at else []
     if dialog.department is not None and (at := dialog.department.archived_at) and at >= dialog.assigned_at:
         ends.append((at, UnassignedReason.ARCHIVED))
     ends += _losses(dialog)

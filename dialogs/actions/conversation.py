@@ -322,6 +322,7 @@ def answer(dialog_id: int, operator: Operator, text: str, *, key: str, confirmed
     """
     account = lock_account_shared(operator.account_id)
     acted(operator)
+    holding.lock_share(operator.pk)
     dialog = lock_dialog(dialog_id)
     if Message.objects.filter(author=operator, client_key=key).exists():
         return dialog

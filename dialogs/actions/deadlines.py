@@ -105,6 +105,8 @@ def _close(dialog: Dialog, steps: Iterable[state.Due], record: Record) -> None:
     """The state that the steps led to, and when the dialog closed first (Q9, Q11, M10)."""
     for at, step in steps:
         if step in CLOSED_AS:
+            if dialog.state == State.QUEUE and dialog.operator_id is not None:  # whoever it waited for has not begun with it
+                Dialog.objects.filter(pk=dialog.pk).update(operator=None, assigned_at=None, pickup_by=None)
             dialog.state, dialog.closed_at = CLOSED_AS[step], dialog.closed_at or at
             record.channels.add(visitor_channel(dialog.visitor_id))
 

@@ -4,10 +4,34 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
+
 from dialogs.actions.record import Record, moved_to, visitor_channel
 from dialogs.models import Dialog, EventKind, State
 from operators.actions import operator_channel
 from operators.models import Account, Department, Operator
+
+SHARES = 0x7732 << 44  # where the numbers of our advisory locks on PostgreSQL begin, one for each person
+
+
+def lock_share(operator_id: int) -> None:
+    """Nobody else gives this person a dialog until the end of the transaction: limits are counted under this lock (Q5).
+
+    Comes after the account's lock and before the dialog's. Not the person's row: their signs of life must not wait.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SHARES + operator_id])
+
+
+def try_to_lock_shares(operator_ids: Iterable[int]) -> set[int]:
+    """The same of several people without waiting: those whom somebody else is giving a dialog are left out."""
+    if connection.vendor != "postgresql":
+        return set(operator_ids)
+    with connection.cursor() as cursor:
+        sql = "SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_xact_lock(%s + id)"
+        cursor.execute(sql, [list(operator_ids), SHARES])
+        return {row[0] for row in cursor.fetchall()}
 
 
 def pickup_timeouts(account_id: int, department_ids: Iterable[int | None]) -> dict[int | None, timedelta]:
