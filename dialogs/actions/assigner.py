@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Value
 
 from dialogs.actions import holding
 from dialogs.actions.record import Record
@@ -156,11 +156,11 @@ FROM (
     SELECT id, name, acted_at, 0 AS online, 0 AS offline,
         COALESCE(max_online_dialogs, %s) AS most_online, COALESCE(max_offline_dialogs, %s) AS most_offline
     FROM operators_operator
-    WHERE account_id = %s AND is_active AND status = %s AND last_seen_at >= %s
+    WHERE account_id = %s AND is_active AND status = %s AND last_seen_at >= %s {people}
     UNION ALL
     SELECT operator_id, NULL, NULL, CASE WHEN is_offline THEN 0 ELSE 1 END, CASE WHEN is_offline THEN 1 ELSE 0 END, NULL, NULL
     FROM dialogs_dialog
-    WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting') {among}
+    WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting') {holders}
 ) AS parts
 GROUP BY id
 HAVING %s AND (MAX(most_online) = 0 OR SUM(online) < MAX(most_online))
@@ -169,27 +169,32 @@ HAVING %s AND (MAX(most_online) = 0 OR SUM(online) < MAX(most_online))
 
 
 def free_people(account: Account, now: datetime, kinds: Collection[bool]) -> list[Person]:
-    """Who may be given a dialog of one of the kinds now (Q5, Q7), with departments and languages. Three queries."""
+    """Who may be given a dialog of one of the kinds now (Q5, Q7), with departments and languages. Two queries."""
     people = {person.id: person for person in _below_a_limit(account, now, kinds)}
     if not people:
         return []
-    for kind in ("department", "language"):
-        through = getattr(Operator, f"{kind}s").through
-        found: dict[int, list[int]] = {}
-        for operator_id, part_id in through.objects.filter(operator__in=people).values_list("operator_id", f"{kind}_id"):
-            found.setdefault(operator_id, []).append(part_id)
-        for operator_id, parts in found.items():
-            setattr(people[operator_id], f"{kind}s", frozenset(parts))
+    departments = Operator.departments.through.objects.values_list("operator_id", "department_id", Value(True))
+    languages = Operator.languages.through.objects.values_list("operator_id", "language_id", Value(False))
+    found: dict[tuple[int, bool], list[int]] = {}
+    for operator_id, part_id, is_department in departments.filter(operator__in=people).union(
+        languages.filter(operator__in=people), all=True
+    ):
+        found.setdefault((operator_id, is_department), []).append(part_id)
+    for person in people.values():
+        person.departments = frozenset(found.get((person.id, True), ()))
+        person.languages = frozenset(found.get((person.id, False), ()))
     return list(people.values())
 
 
 def _below_a_limit(account: Account, now: datetime, kinds: Collection[bool], among: Collection[int] | None = None) -> list[Person]:
     """The people of `free_people`, of everybody or `among` these (PostgreSQL), without departments and languages."""
     heard_since = connection.ops.adapt_datetimefield_value(now - min(HEARD_WITHIN, timedelta(seconds=account.operator_lease)))
-    sql = FREE_PEOPLE.format(among="" if among is None else "AND operator_id = ANY(%s)")
+    people, holders = ("", "") if among is None else ("AND id = ANY(%s)", "AND operator_id = ANY(%s)")
+    sql = FREE_PEOPLE.format(people=people, holders=holders)
     of_these = [] if among is None else [list(among)]
     limits = [account.max_online_dialogs, account.max_offline_dialogs]
-    given = [*limits, account.pk, Status.ONLINE, heard_since, account.pk, *of_these, False in kinds, True in kinds]
+    here = [account.pk, Status.ONLINE, heard_since, *of_these]
+    given = [*limits, *here, account.pk, *of_these, False in kinds, True in kinds]
     return [
         Person(
             row.pk,
@@ -204,7 +209,6 @@ def _below_a_limit(account: Account, now: datetime, kinds: Collection[bool], amo
             name=row.name,
         )
         for row in Operator.objects.raw(sql, given)
-        if among is None or row.pk in among
     ]
 
 
@@ -222,8 +226,8 @@ def _places(people: Iterable[Person], kinds: Collection[bool]) -> set[Place]:
 
 def _lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int, Dialog]:
     """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out."""
-    found: dict[int, Dialog] = {}
     if connection.vendor != "postgresql":
+        found: dict[int, Dialog] = {}
         for department, language, is_offline in places:
             rows = Dialog.objects.filter(
                 account=account_id, state=State.QUEUE, operator=None, in_workspace=True,
@@ -232,11 +236,12 @@ def _lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int
             found |= {dialog.pk: dialog for dialog in rows.only(*READ).order_by("created_at", "pk")[:most]}
         return found
     # with `department IS NOT DISTINCT FROM` PostgreSQL would not use the index
+    parts, values = [], []
     for none, condition in ((True, "d.department_id IS NULL"), (False, "d.department_id = q.department_id")):
         asked = [place for place in places if (place[0] is None) is none]
         if not asked:
             continue
-        sql = f"""
+        parts.append(f"""
             SELECT {", ".join(f"head.{name}" for name in READ)}
             FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS q(department_id, language_id, is_offline)
             CROSS JOIN LATERAL (
@@ -245,10 +250,9 @@ def _lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int
                     AND d.state = 'queue' AND d.operator_id IS NULL AND d.in_workspace
                 ORDER BY d.created_at, d.id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             ) AS head
-        """  # noqa: S608
-        columns = [list(column) for column in zip(*asked, strict=True)]
-        found |= {dialog.pk: dialog for dialog in Dialog.objects.raw(sql, [*columns, account_id, most])}
-    return found
+        """)  # noqa: S608
+        values += [*(list(column) for column in zip(*asked, strict=True)), account_id, most]
+    return {dialog.pk: dialog for dialog in Dialog.objects.raw(" UNION ALL ".join(parts), values)}
 
 
 # ----- what was assigned and not picked up (Q8, A5) -----
