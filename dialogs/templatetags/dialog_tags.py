@@ -6,7 +6,7 @@ from django import template
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
-from dialogs import system_messages
+from dialogs import evidence, system_messages
 from dialogs.models import Dialog, Message, Visitor
 
 register = template.Library()
@@ -31,6 +31,12 @@ def language_name(code: str) -> str:
         return str(get_language_info(code)["name_translated"]).capitalize()
     except KeyError:
         return code
+
+
+@register.filter
+def language_within(code: str) -> str:
+    """The language's name as it stands inside a sentence."""
+    return evidence.language_name(code)
 
 
 @register.filter

@@ -78,7 +78,7 @@ def _panel(section: queues.Section, shown: list[Dialog], count: int, limit: int)
     if len(shown) < limit:
         count = len(shown)  # counted a moment later, when another may have come
     elif count > len(shown):
-        note = _("And %(more)s more. The %(shown)s oldest are shown: that is the limit of this section.") % {
+        note = _("And %(more)s more. This section shows the oldest ones only, %(shown)s at most.") % {
             "more": count - len(shown),
             "shown": limit,
         }

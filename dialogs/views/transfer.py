@@ -21,14 +21,15 @@ def choices(request: HttpRequest, number: int) -> HttpResponse:
     dialog = visible_dialog(operator, number)
     search = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH]
     found = targets_for(dialog, operator, database_now(), search=search)
+    live = request.headers.get("X-Requested-With") == "fetch"
     context = {
         "dialog": dialog,
+        "level": 3 if live else 2,  # of its headings: in the workspace they stand below the title of a box
         "targets": found,
         "search": search,
         "may_transfer": may_transfer(operator, dialog),
         "is_searchable": bool(search) or len(found.people) + len(found.departments) >= SEARCHABLE_FROM,
     }
-    live = request.headers.get("X-Requested-With") == "fetch"
     return render(request, "dialogs/_targets.html" if live else "dialogs/transfer.html", context)
 
 

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment import take, transfer_to_operator
+from dialogs.actions.conversation import close_by_operator
 from dialogs.models import Dialog, Message, MessageKind, State
 from operators.models import Operator, Status
 from tests import people
@@ -107,7 +108,7 @@ def test_panel_and_page_take_a_constant_number_of_queries(as_anna, account, anna
     assert max(few.values()) <= 20
     page = as_anna.get("/workspace/panel/").content.decode()
     assert page.count('class="card ') < 400
-    assert "more. The" in page
+    assert "more. This section shows the oldest ones only" in page
 
 
 def test_reading_is_not_picking_up(as_anna, account):
@@ -228,3 +229,162 @@ def test_a_visitors_text_is_never_html(as_anna, account):
 def test_the_panel_survives_odd_numbers_of_the_open_dialog(as_anna):
     for odd in ("", "x", "-1", "9" * 40, "٣"):
         assert as_anna.get("/workspace/panel/", {"open": odd}).status_code == 200
+
+
+# ----- queues: assigned, handed on, taken over (Q2, Q5, Q8, Q10) -----
+
+
+def said(page):
+    """What a page says, without its markup."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.content.decode()).replace("&nbsp;", " ").split())
+
+
+def test_an_assigned_dialog_is_taken_before_it_is_answered_and_says_until_when(as_anna, account, anna, vera):
+    dialog = people.start_dialog(account)
+    transfer_to_operator(dialog.pk, vera, anna.pk, confirmed=True)
+    dialog.refresh_from_db()
+    url = f"/workspace/{dialog.number}/"
+    page = as_anna.get(url)
+    assert "This dialog is assigned to you. Take it within" in said(page)
+    assert page.content.decode().count(f'data-until="{int(dialog.pickup_by.timestamp() * 1000)}"') == 3  # card, head, below
+    assert 'id="reply"' not in page.content.decode()
+    as_anna.post(url + "take/")
+    page = as_anna.get(url).content.decode()
+    assert 'id="reply"' in page
+    assert "data-until" not in page
+
+
+def test_taking_at_the_limit_asks_first_and_works_without_script(as_anna, account, anna):
+    take(people.start_dialog(account).pk, anna)
+    Operator.objects.filter(pk=anna.pk).update(max_offline_dialogs=1)
+    dialog = people.start_dialog(account)
+    url = f"/workspace/{dialog.number}/take/"
+    warned = as_anna.post(url)
+    assert warned.status_code == 409
+    assert "Anna has 1 offline dialog; the limit is 1." in said(warned)
+    assert "Take anyway" in said(warned)
+    assert f'<form action="{url}" method="post">' in warned.content.decode()
+    assert '<input type="hidden" name="confirmed" value="1">' in warned.content.decode()
+    live = as_anna.post(url, headers={"X-Requested-With": "fetch"})
+    assert (live.status_code, live.json()["asks"]) == (409, True)
+    dialog.refresh_from_db()
+    assert dialog.operator is None
+    assert as_anna.post(url, {"confirmed": "1"}).status_code == 302
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
+
+
+def test_a_supervisor_takes_over_whom_the_page_named_after_being_asked(client, account, anna, boris, vera):
+    dialog = take(people.start_dialog(account).pk, boris)
+    client.force_login(vera)
+    url = f"/workspace/{dialog.number}/"
+    page = client.get(url).content.decode()
+    assert f'name="instead_of" value="{boris.pk}"' in page
+    assert 'id="reply"' not in page
+    asked = client.post(url + "take/", {"instead_of": boris.pk})
+    assert asked.status_code == 409
+    assert "Boris has this dialog. If you take it, it moves to you." in said(asked)
+    assert f'name="instead_of" value="{boris.pk}"' in asked.content.decode()
+    transfer_to_operator(dialog.pk, boris, anna.pk, confirmed=True)
+    late = client.post(url + "take/", {"instead_of": boris.pk, "confirmed": "1"})
+    assert (late.status_code, "Anna has this dialog." in said(late)) == (409, True)
+    assert client.post(url + "take/", {"instead_of": anna.pk, "confirmed": "1"}).status_code == 302
+    dialog.refresh_from_db()
+    assert (dialog.operator, dialog.state) == (vera, State.CHATTING)
+
+
+def test_an_operator_takes_over_nobody_and_hands_on_only_their_own(as_anna, account, anna, boris):
+    dialog = take(people.start_dialog(account).pk, boris)
+    page = as_anna.get(f"/workspace/{dialog.number}/").content.decode()
+    assert 'id="take"' not in page
+    assert 'id="transfer-open"' not in page
+    url = f"/workspace/{dialog.number}/"
+    assert as_anna.post(url + "take/", {"instead_of": boris.pk, "confirmed": "1"}).status_code == 409
+    assert as_anna.post(url + "transfer/", {"to": f"operator-{anna.pk}", "confirmed": "1"}).status_code == 409
+    dialog.refresh_from_db()
+    assert dialog.operator == boris
+
+
+def test_a_transfer_asks_what_is_to_be_known_and_works_without_script(as_anna, account, anna):
+    mute = people.make_operator(account, "mute", languages=("ru",), online=True)
+    dialog = take(people.start_dialog(account, language="en").pk, anna)
+    url = f"/workspace/{dialog.number}/transfer/"
+    warned = as_anna.post(url, {"to": f"operator-{mute.pk}"})
+    assert warned.status_code == 409
+    assert "Mute does not speak the language of this dialog." in said(warned)
+    assert "Transfer anyway" in said(warned)
+    assert f'name="to" value="operator-{mute.pk}"' in warned.content.decode()
+    assert as_anna.post(url, {"to": f"operator-{mute.pk}", "confirmed": "1"}).url == f"/workspace/{dialog.number}/"
+    dialog.refresh_from_db()
+    assert (dialog.operator, dialog.state) == (mute, State.QUEUE)
+
+
+def test_a_dialog_handed_on_out_of_sight_leaves_the_page_without_one(as_anna, account, anna):
+    sales = account.departments.get(slug="sales")
+    for live in (False, True):
+        dialog = take(people.start_dialog(account).pk, anna)
+        headers = {"X-Requested-With": "fetch"} if live else {}
+        response = as_anna.post(f"/workspace/{dialog.number}/transfer/", {"to": f"department-{sales.pk}"}, headers=headers)
+        if live:
+            assert "data-number" not in response.content.decode()
+            assert "Choose a dialog." in said(response)
+        else:
+            assert response.url == "/workspace/"
+
+
+@pytest.mark.parametrize(
+    "to", ["", "operator-", "operator-x", "operator-0", f"operator-{10**30}", "department--1", "department-0", "you"]
+)
+def test_a_transfer_to_nobody_is_refused_with_a_sentence(as_anna, account, anna, to):
+    dialog = take(people.start_dialog(account).pk, anna)
+    response = as_anna.post(f"/workspace/{dialog.number}/transfer/", {"to": to, "confirmed": "1"})
+    assert response.status_code in (400, 409)
+    assert "Choose" in said(response)
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
+
+
+def test_a_closed_dialog_says_until_when_a_message_reopens_it(as_anna, account, anna):
+    dialog = take(people.start_dialog(account).pk, anna)
+    close_by_operator(dialog.pk, anna)
+    dialog.refresh_from_db()
+    page = as_anna.get(f"/workspace/{dialog.number}/")
+    assert "A message of the visitor reopens it until" in said(page)
+    assert f'data-clock="{int(dialog.closes_at.timestamp() * 1000)}"' in page.content.decode()
+    Dialog.objects.filter(pk=dialog.pk).update(state=State.CLOSED, closes_at=None)
+    assert "A message of the visitor starts a new dialog." in said(as_anna.get(f"/workspace/{dialog.number}/"))
+
+
+def test_the_hand_is_told_what_became_of_the_card_it_is_on(as_anna, account, anna, boris):
+    def told(number):
+        page = as_anna.get("/workspace/panel/", {"under": number}).content.decode()
+        found = re.search(r'<p id="gone" data-number="(\d+)" hidden>([^<]+)</p>', page)
+        return found and (int(found[1]), found[2])
+
+    dialog = people.start_dialog(account)
+    assert told(dialog.number) is None
+    take(dialog.pk, boris)
+    assert told(dialog.number) == (dialog.number, "Boris took it")
+    close_by_operator(dialog.pk, boris)
+    assert told(dialog.number) == (dialog.number, "Closed")
+    elsewhere = people.start_dialog(account, department="sales")
+    assert told(elsewhere.number) == (elsewhere.number, "Not here any more")
+    assert told("x") is None
+
+
+def test_what_a_section_hides_is_said_and_found(as_anna, account, anna):
+    Operator.objects.filter(pk=anna.pk).update(visible_offline_dialogs=1)
+    people.start_dialog(account)
+    assert "more" not in said(as_anna.get("/workspace/panel/"))
+    hidden = people.start_dialog(account)
+    page = as_anna.get("/workspace/panel/")
+    assert "And 1 more. This section shows the oldest ones only, 1 at most. See them all" in said(page)
+    link = re.search(r'section-more">.*?<a href="([^"]+)"', page.content.decode()).group(1)
+    assert f"#{hidden.number}" in as_anna.get(link).content.decode()
+
+
+def test_a_supervisor_sees_who_has_a_dialog_and_that_it_is_not_taken_yet(client, account, boris, vera):
+    dialog = people.start_dialog(account)
+    transfer_to_operator(dialog.pk, vera, boris.pk, confirmed=True)
+    client.force_login(vera)
+    assert "Boris not taken yet" in said(client.get("/workspace/panel/"))

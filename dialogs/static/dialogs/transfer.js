@@ -42,7 +42,7 @@
     place.querySelectorAll('.targets li').forEach(function (li) {
       li.hidden = li.querySelector('.target-name').textContent.toLowerCase().indexOf(text) < 0;
     });
-    place.querySelectorAll('.targets h3').forEach(function (h) { h.hidden = !h.nextElementSibling.querySelector('li:not([hidden])'); });
+    place.querySelectorAll('.targets :is(h2, h3)').forEach(function (h) { h.hidden = !h.nextElementSibling.querySelector('li:not([hidden])'); });
     $('.targets .targets-none').hidden = !!$('.targets li:not([hidden])');
     clearTimeout(typed);
     if (!cut) return;
