@@ -3,11 +3,14 @@
 from datetime import datetime
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from dialogs import evidence, system_messages
 from dialogs.models import Dialog, Message, Visitor
+from dialogs.search import Piece
 
 register = template.Library()
 
@@ -73,3 +76,9 @@ def presence_text(dialog: Dialog) -> str:
 def in_app_only(dialog: Dialog) -> bool:
     """P7: online by the push token alone, nobody is there."""
     return dialog.always_online and not dialog.visitor.is_present
+
+
+@register.filter
+def with_marks(pieces: list[Piece]) -> SafeString:
+    """A text with what was found in it marked; every piece is escaped."""
+    return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if is_hit else text,) for text, is_hit in pieces))
