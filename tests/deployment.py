@@ -198,12 +198,12 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(folder: Path, email_url: str) -> Iterator[Deployment]:
-    """Everything running and healthy; the database is empty."""
+def deployed(folder: Path, email_url: str, address: str = "") -> Iterator[Deployment]:
+    """Everything running and healthy; the database is empty. `address`: of the PostgreSQL that has it."""
     services.nginx_program()
     name = f"webim_offline_deployment_{os.getpid()}"
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(services.database(stack.enter_context(services.postgresql()), name))
+        database = stack.enter_context(services.database(address or stack.enter_context(services.postgresql()), name))
         deployment = Deployment(folder, database, stack.enter_context(services.own_redis()) + "/0", email_url)
         deployment.write_nginx_conf()
         deployment.release()

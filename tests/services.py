@@ -46,8 +46,11 @@ def postgresql() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def own_postgresql(**environment: str) -> Iterator[tuple[str, "Server"]]:
-    """A PostgreSQL that nobody else uses, and its server, which can be stopped and started; its data is thrown away."""
+def own_postgresql(*, can_be_killed: bool = False, **environment: str) -> Iterator[tuple[str, "Server"]]:
+    """A PostgreSQL that nobody else uses, and its server, which can be stopped and started; its data is thrown away.
+
+    What it commits outlives its processes if it `can_be_killed`, but never the machine.
+    """
     programs = _postgresql_programs()
     with _folder() as folder:
         owner = _owner()
@@ -57,7 +60,8 @@ def own_postgresql(**environment: str) -> Iterator[tuple[str, "Server"]]:
         setup = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(setup, check=True, stdout=subprocess.DEVNULL, **_as(owner))
         command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
-        for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
+        lasting = () if can_be_killed else ("synchronous_commit=off",)
+        for setting in ("fsync=off", "full_page_writes=off", "max_connections=200", *lasting):
             command += ["-c", setting]
         address = f"postgres://postgres@127.0.0.1:{port}"
         answers = functools.partial(_postgresql_answers, address)
@@ -225,6 +229,15 @@ class Server:
         assert self.process is not None
         self.process.send_signal(self.stop_signal)
         self.process.wait(20)
+
+    def kill(self) -> None:
+        """kill -9 of all its processes; it can be started again."""
+        parent = psutil.Process(self.pid)
+        everything = [parent, *parent.children(recursive=True)]
+        for process in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(everything, 20)
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:

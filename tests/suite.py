@@ -27,6 +27,7 @@ ONCE = (
     "browser/test_presence",
     "crash/test_clock_outages",
     "crash/test_database_outages",
+    "crash/test_kills",
     "crash/test_outages",
     "crash/test_slow_readers",
     "test_deploy_guide",
@@ -35,7 +36,9 @@ ONCE = (
     "test_supervisor",
     "test_translations",
 )
-DEPLOYMENT = "crash/test_deployment"
+DEPLOYMENTS = ("crash/test_deployment", "crash/test_kills")
+ELSEWHERE = [f"--ignore=tests/{module}.py" for module in DEPLOYMENTS]
+RECORDED = "model/test_recorded"  # on SQLite `make test` lives random histories through
 
 
 def run(*options: str, **environment: str) -> bool:
@@ -76,7 +79,7 @@ def in_browser() -> bool:
 def in_production() -> bool:
     """The layout of docs/deploy.md behind nginx."""
     nginx_program()
-    return run("-m", "long", f"tests/{DEPLOYMENT}.py")
+    return run("-m", "long", *(f"tests/{module}.py" for module in DEPLOYMENTS))
 
 
 PARTS = {
@@ -86,8 +89,8 @@ PARTS = {
         "browser": in_browser,
     },
     "long": {
-        "long, SQLite": lambda: on_sqlite("-m", "long", f"--ignore=tests/{DEPLOYMENT}.py"),
-        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", f"--ignore=tests/{DEPLOYMENT}.py"),
+        "long, SQLite": lambda: on_sqlite("-m", "long", *ELSEWHERE, f"--ignore=tests/{RECORDED}.py"),
+        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", *ELSEWHERE),
         "long, behind nginx": in_production,
     },
 }

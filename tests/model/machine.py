@@ -207,13 +207,13 @@ class Presence(RuleBasedStateMachine):
     def dialog(self, data: st.DataObject, operator: str, what: str) -> None:
         """Somebody does something with a dialog that allows it."""
         history, now = self.story.history, self.story.now
-        own = self.dialogs("chatting", taken_by=operator)
+        waiting, own = self.dialogs("queue"), self.dialogs("chatting", taken_by=operator)
         by_mail = [number for number, one in enumerate(history.dialogs, start=1) if oracle.is_email_only(history, one, now)]
         numbers = {
-            "take": self.dialogs("queue"),
-            "answer": own + self.dialogs("queue"),
+            "take": [number for number in waiting if number not in by_mail],
+            "answer": [number for number in own + waiting if number not in by_mail],
             "operator_closes": own,
-            "bring_in": [number for number in self.dialogs(*oracle.OPEN) if number in by_mail],
+            "bring_in": [number for number in waiting if number in by_mail],
             "visitor_closes": self.dialogs(*oracle.OPEN),
         }[what]
         if numbers:
