@@ -27,7 +27,7 @@ NUMBER = re.compile(r"(#?)([0-9]{1,18})")
 # So many texts with the words are taken from the index, and their dialogs put in order. Words that are in more of them are
 # looked for in the newest dialogs first, in so many and then so many, and in all only if these do not fill a page (decision 0014).
 FEW = 2_000
-NEWEST = (300, 5_000)
+NEWEST = (300, 2_000)
 
 
 @dataclass(frozen=True)
@@ -236,13 +236,13 @@ def _searched(rows: QuerySet[Dialog], sought: search.Terms, account_id: int) -> 
     """The newest of the rows with what is searched for: one more than a page holds, if there are so many."""
     texts = search.found(sought, account_id)
     with search.by_index():
-        few = list(texts.values_list("dialog", flat=True)[: FEW + 1])
-        if len(few) <= FEW:
-            return list(_shown(rows.filter(pk__in=few))[: PAGE + 1])
-        for most in NEWEST:
-            newest = list(rows.values_list("pk", flat=True)[:most])
+        keys = list(texts.values_list("dialog", flat=True)[: FEW + 1])
+        if len(keys) > FEW:
             has_it = Exists(texts.filter(dialog=OuterRef("pk")))
-            dialogs = list(_shown(rows.filter(has_it, pk__in=newest))[: PAGE + 1])
-            if len(dialogs) > PAGE or len(newest) < most:
-                return dialogs
-        return list(_shown(rows.filter(pk__in=texts.values("dialog")))[: PAGE + 1])
+            for most in NEWEST:
+                newest = list(rows.values_list("pk", flat=True)[:most])
+                dialogs = list(_shown(rows.filter(has_it, search.one_of(newest)))[: PAGE + 1])
+                if len(dialogs) > PAGE or len(newest) < most:
+                    return dialogs
+            keys = list(texts.values_list("dialog", flat=True))
+        return list(_shown(rows.filter(search.one_of(keys)))[: PAGE + 1])

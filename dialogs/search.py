@@ -4,6 +4,7 @@ The words of a dialog, and its visitor's name and addresses, stand in `SearchTex
 in any form of it. Words that are in nearly every message are passed over.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,13 @@ def by_index() -> Iterator[None]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         yield
+
+
+def one_of(keys: list[int]) -> Func:
+    """Whether a row's key is among these, however many; they travel as one value."""
+    if connection.vendor == "postgresql":
+        return _is(F("pk"), " = ANY(", Value(keys), end="::bigint[])")
+    return _is(F("pk"), " IN (SELECT value FROM json_each(", Value(json.dumps(keys)), end="))")
 
 
 def _is(left: Func | F, operator: str, right: Func | Value, end: str = "") -> Func:
