@@ -25,6 +25,7 @@ BUSY = 10  # per cent of the machine that others may use before a figure says so
 # name: what measures it, and whether its limit is the most or the least it may be
 BENCHMARKS = {
     "sweep_10k_of_100k_vs_raw": ("tests.benchmarks.sweep:measure", "<="),
+    "archive_search_p95_ms": ("tests.benchmarks.archive:measure", "<="),
     "start_dialog_statements": ("tests.benchmarks.starts:measure", "<="),
     "presence_beats_vs_raw": ("tests.benchmarks.beats:measure_ratio", ">="),
     "presence_beats_per_s": ("tests.benchmarks.beats:measure_rate", ""),

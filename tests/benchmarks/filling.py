@@ -39,7 +39,7 @@ def fill(places: Places, count: int, absence: str, **parameters: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(id), 0) FROM dialogs_visitor")
         given["base"] = cursor.fetchone()[0]
-    _insert(
+    insert_made(
         Visitor,
         {
             "account_id": "(%(accounts)s::bigint[])[n %% %(places)s + 1]",
@@ -51,7 +51,7 @@ def fill(places: Places, count: int, absence: str, **parameters: Any) -> None:
         "generate_series(0, %(count)s - 1) AS n",
         given,
     )
-    _insert(
+    insert_made(
         Dialog,
         {
             "account_id": "v.account_id",
@@ -80,7 +80,7 @@ def fill(places: Places, count: int, absence: str, **parameters: Any) -> None:
         cursor.execute("VACUUM ANALYZE dialogs_visitor, dialogs_dialog")
 
 
-def _insert(model: type[models.Model], columns: dict[str, str], source: str, parameters: dict[str, Any]) -> None:
+def insert_made(model: type[models.Model], columns: dict[str, str], source: str, parameters: dict[str, Any]) -> None:
     """INSERT ... SELECT of SQL expressions by attribute name; every other column gets the model's default."""
     given, values = dict(parameters), dict(columns)
     for field in model._meta.concrete_fields:
