@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import models
+from django.db.models import functions
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -17,12 +18,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import Refused
 from dialogs.evidence import start_sentence
-from dialogs.models import Delivery, Device, Dialog, DialogEvent, Message, MessageKind, StartState, Visitor
+from dialogs.models import Delivery, Device, Dialog, DialogEvent, Message, MessageKind, StartState, State, Visitor
 from dialogs.sentences import sentence_of
 from dialogs.system_messages import text_of
 from dialogs.timeline import timeline
-from operators.admin import OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
+from operators.admin import DepartmentAdmin, OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
 from operators.admin_scope import number
+from operators.models import Department
 
 LARGEST_NUMBER = 2**63 - 1
 
@@ -272,3 +274,31 @@ class VisitorAdmin(NumberOrVisitor):
     @admin.display(description=gettext_lazy("own fields"))
     def own_answers(self, visitor: Visitor) -> str:
         return "\n".join(f"{label}: {answer}" for label, answer in visitor.own_fields.items())
+
+
+admin.site.unregister(Department)
+
+
+@admin.register(Department)
+class DepartmentWithDialogsAdmin(DepartmentAdmin):
+    """The department's page of `operators`, which knows nothing of dialogs; here archiving tells how many wait there (A5)."""
+
+    @admin.action(description=gettext_lazy("Archive"), permissions=["archive"])
+    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        chosen = list(queryset.filter(archived_at=None).values_list("pk", flat=True))
+        super().archive(request, queryset)
+        for department in archived_with_waiting(chosen).filter(dialogs_waiting__gt=0):
+            text = ngettext(
+                "%(count)s dialog still waits in “%(department)s”: supervisors see it.",
+                "%(count)s dialogs still wait in “%(department)s”: supervisors see them.",
+                department.dialogs_waiting,
+            )
+            messages.warning(request, text % {"count": department.dialogs_waiting, "department": department})
+
+
+def archived_with_waiting(chosen: list[int]) -> models.QuerySet[Department]:
+    """Those of the chosen departments that are archived, with how many dialogs there nobody has begun to answer."""
+    waits = Dialog.objects.filter(department=models.OuterRef("pk"), state=State.QUEUE, in_workspace=True).order_by()
+    count = waits.values("department").annotate(count=models.Count("pk")).values("count")
+    rows = Department.objects.filter(pk__in=chosen, archived_at__isnull=False)
+    return rows.annotate(dialogs_waiting=functions.Coalesce(models.Subquery(count), 0))

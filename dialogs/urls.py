@@ -1,12 +1,14 @@
 from django.urls import URLPattern, URLResolver
 
-from dialogs.views import acting, archive, demo, health, transfer, widget, workspace
+from dialogs.views import acting, archive, demo, health, rings, team, transfer, widget, workspace
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *workspace.urlpatterns,
     *acting.urlpatterns,
     *transfer.urlpatterns,
     *archive.urlpatterns,
+    *rings.urlpatterns,
+    *team.urlpatterns,
     *widget.urlpatterns,
     *demo.urlpatterns,
     *health.urlpatterns,

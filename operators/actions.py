@@ -91,7 +91,7 @@ def sign_out(operator: Operator) -> None:
     change = Change(lock_account(operator.account_id), pk=operator.pk)
     end_availability(change)
     change.write(Reason.SIGNED_OUT, actor=operator)
-    publish(service_channel(operator.account_id), operator_channel(operator.pk))
+    publish(service_channel(operator.account_id), workspace_channel(operator.account_id), operator_channel(operator.pk))
 
 
 def end_availability(change: Change) -> None:

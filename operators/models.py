@@ -315,6 +315,8 @@ class Operator(AbstractBaseUser):
     tickets_valid_from = models.DateTimeField(db_default=Now(), editable=False)
     counted_online = models.BooleanField(default=False, editable=False)  # what the last OperatorChange says
 
+    was_away = False  # of the person of a request: before it, nothing was heard of their workspace (A2); not stored
+
     objects = OperatorManager()
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: list[str] = []

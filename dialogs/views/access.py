@@ -1,7 +1,7 @@
 """Who may open the pages of operators, and which dialogs on them (A2, Q3, X1)."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -31,11 +31,18 @@ def operators_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
         if not isinstance(operator, Operator) or operator.account_id is None:
             return redirect("admin:index")
         now = database_now()
+        operator.was_away = is_away(operator, now)
         if operator.last_seen_at is None or now - operator.last_seen_at > SEEN_AT_MOST_EVERY:
             people.seen(operator, now)
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def is_away(operator: Operator, now: datetime) -> bool:
+    """A2: nothing was heard of the operator's workspace for a lease, or they signed out."""
+    lease = timedelta(seconds=operator.account.operator_lease)
+    return operator.last_seen_at is None or now - operator.last_seen_at > lease
 
 
 def visible_dialog(operator: Operator, number: int) -> Dialog:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from dialogs.actions.assigner import assign_soon
 from dialogs.timeline import timeline
@@ -15,7 +15,7 @@ from dialogs.views.access import operators_page, visible_dialog, whole_number
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
 from dialogs.views.panels import list_context
 from operators import actions as people
-from operators.models import Operator, Status
+from operators.models import Operator, Reason, Status
 from webim_offline.database_clock import database_now
 
 
@@ -41,7 +41,9 @@ def workspace(request: HttpRequest, number: int | None = None) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """The left panel alone, for a live update."""
     current, under = whole_number(request.GET.get("open", "")), whole_number(request.GET.get("under", ""))
-    return fragment(render(request, "dialogs/_panel.html", list_context(request.user, current, under=under)))
+    response = fragment(render(request, "dialogs/_panel.html", list_context(request.user, current, under=under)))
+    response["X-Status"] = request.user.status  # chosen in another tab, or by a supervisor
+    return response
 
 
 @require_GET
@@ -70,10 +72,12 @@ def ticket(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"ticket": ticket_for(request.user, dialog)})
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @operators_page
 def status(request: HttpRequest) -> HttpResponse:
-    """Choose one's status (A1)."""
+    """Choose one's status (A1). A GET tells the chosen one; `said` names the supervisor who chose it, if one did."""
+    if request.method == "GET":
+        return JsonResponse({"status": request.user.status, "said": _chosen_for(request.user)})
     try:
         people.set_status(request.user, request.POST.get("status", ""))
         assign_soon([request.user.account_id])
@@ -82,6 +86,24 @@ def status(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Requested-With") == "fetch":
         return JsonResponse({"status": request.user.status})
     return redirect("workspace")
+
+
+def _chosen_for(operator: Operator) -> str:
+    """Who set somebody else's status to what; empty for one's own choice."""
+    last = operator.changes.filter(reason=Reason.CHOSEN).select_related("actor").order_by("-pk").first()
+    if last is None or last.actor is None or last.actor_id == operator.pk:
+        return ""
+    words = {"who": last.actor.name_for(operator), "status": last.get_status_display()}
+    return _("%(who)s set your status to %(status)s") % words
+
+
+def _welcome(operator: Operator) -> str:
+    """A2: after an absence the chosen status stands again, and is said; empty for who was here all the time."""
+    if not operator.was_away:
+        return ""
+    if operator.status == Status.ONLINE:
+        return _("You are Online: visitors count on you.")
+    return _("Your status is %(status)s: visitors do not see you online.") % {"status": operator.get_status_display()}
 
 
 def _statuses(operator: Operator) -> list[tuple[str, list[tuple[str, str, bool]]]]:
@@ -119,6 +141,7 @@ def _words(operator: Operator) -> dict[str, Any]:
         "statusFailed": _("The status was not changed."),
         "signedOut": _("You are signed out."),
         "name": operator.name,
+        "welcome": _welcome(operator),
     }
 
 

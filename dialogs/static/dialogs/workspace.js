@@ -51,8 +51,8 @@
     $$('[data-until]').forEach(function (e) { put(e, length(Math.ceil((e.dataset.until - t) / 1000))); });
   }
   function title() {
-    var waiting = $('#section-waiting .count');
-    document.title = (waiting && waiting.textContent !== '0' ? '(' + waiting.textContent + ') ' : '') + words.workspace;
+    var waiting = $('#section-waiting .count'), n = (waiting ? +waiting.textContent : 0) + (+body.dataset.fresh || 0);  // rings.js counts the fresh
+    document.title = (n ? '(' + n + ') ' : '') + words.workspace;
   }
 
   /* ----- one loud card: of the visitors on the site, the one who waits longest ----- */
@@ -72,8 +72,9 @@
   /* ----- talking to the server ----- */
   function ask(url, form) {
     var options = { headers: { 'X-Requested-With': 'fetch' }, credentials: 'same-origin', redirect: 'manual' };
-    if (form) { options.method = 'POST'; options.body = form; }
+    if (form) { options.method = 'POST'; options.body = form; tell('act', url); }
     return fetch(url, options).then(function (r) {
+      if (form) tell('act', url);
       if (r.type === 'opaqueredirect') { location.reload(); throw new Error(words.signedOut); }
       var clock = r.headers.get('X-Now'); if (clock) offset = clock * 1000 - Date.now();
       if (r.ok) return r;
@@ -84,6 +85,7 @@
     });
   }
   function csrf() { return $('input[name=csrfmiddlewaretoken]').value; }
+  function tell(what, detail) { document.dispatchEvent(new CustomEvent('workspace:' + what, { detail: detail })); }  // to rings.js
 
   /* ----- the panel: the same nodes, changed in place; nothing moves under the hand ----- */
   var handAt = 0, waiting = null;
@@ -118,7 +120,7 @@
     cards().filter(function (c) { return c.scrollHeight > c.clientHeight; }).forEach(function (c) { c.classList.add('card--still'); });
   }
   function loosen() { cards().forEach(function (c) { c.classList.remove('card--still'); c.style.height = ''; }); }
-  function panel(html) {
+  function panel(html, asked) {
     var fresh = fromHtml(html), held = handIsOn();
     if (held) fixHeights();
     $$('.card-list > li', fresh).forEach(function (li) {
@@ -126,6 +128,7 @@
       if (old && list.contains(old)) sameAs($('.card', old), $('.card', li));
     });
     if (held) fit();
+    tell('panel', { fresh: fromHtml(html), asked: asked });
     arrange(fresh, false); tellGone(fresh); done();
   }
   /* who took the card that is still here only because the hand or the focus is on it */
@@ -191,8 +194,12 @@
     var c = e.target.closest('.card--gone'); if (c) { due.panel = true; setTimeout(read, 0); }
   });
   function refreshPanel() {
-    var card = touched(), of = card ? card.parentNode.id.slice(5) : '';
-    return ask(body.dataset.panel + '?open=' + opened() + '&under=' + of).then(function (r) { return r.text(); }).then(panel); }
+    var card = touched(), of = card ? card.parentNode.id.slice(5) : '', asked = Date.now();
+    return ask(body.dataset.panel + '?open=' + opened() + '&under=' + of).then(function (r) {
+      followStatus(r.headers.get('X-Status'), asked);
+      return r.text();
+    }).then(function (html) { panel(html, asked); });
+  }
 
   /* ----- the open dialog ----- */
   var drafts = {};
@@ -415,11 +422,19 @@
     status.previousElementSibling.className = 'presence' + (v === 'online' ? '' : v === 'offline' || v === 'invisible' ? ' presence--off' : ' presence--break');
   }
   status.addEventListener('change', function () {
-    var data = new FormData(); data.set('status', status.value); data.set('csrfmiddlewaretoken', csrf()); shape();
-    ask(status.form.action, data).then(function () { chosen = status.value; }, function (e) {
+    var data = new FormData(), value = status.value; data.set('status', value); data.set('csrfmiddlewaretoken', csrf()); shape();
+    chosenAt = Infinity;
+    ask(status.form.action, data).then(function () { chosen = value; }, function (e) {
       status.value = chosen; shape(); toast(words.statusFailed + ' ' + (e.status ? e.message : ''));
-    });
+    }).then(function () { chosenAt = Date.now(); });
   });
+  /* chosen in another tab, or by a supervisor, who is named */
+  var chosenAt = 0;
+  function followStatus(value, asked) {
+    if (!value || value === chosen || asked < chosenAt) return;
+    chosen = status.value = value; shape();
+    ask(status.form.action).then(function (r) { return r.json(); }).then(function (j) { if (j.said) toast(j.said); }, noop);
+  }
   shape();
 
   /* ----- live: hints, then re-reading; a slow round heals what was lost ----- */
@@ -555,6 +570,7 @@
     if (run) { e.preventDefault(); run(); }
   });
 
-  window.workspace = { ask: ask, post: post, show: show, toast: toast, opened: opened, rush: rush, words: words };  // for transfer.js
+  window.workspace = { ask: ask, post: post, show: show, toast: toast, opened: opened, rush: rush, words: words, open: open, title: title };  // for transfer.js and rings.js
   learn(); clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
+  if (words.welcome) toast(words.welcome);
 })();
