@@ -100,11 +100,16 @@ class Visits:
             self._tell_again(key, visit)
 
     def claim(self, keys: Iterable[Key]) -> None:
-        """Somebody gave these visits up: those whose pages are heard of here are to be written once more."""
+        """Somebody gave these visits up: those whose pages are heard of here are to be written once more.
+
+        What this process gave up itself it has not heard since: a lease that became longer meanwhile acts on its row.
+        """
         now = self.clock()
         for key in keys:
             visit = self.alive.get(key)
-            if visit is not None and visit.goodbye_at is None and now < self._ends_at(visit) - self._notice(visit):
+            if visit is None or visit.goodbye_at is not None or visit.is_given_up:
+                continue
+            if now < self._ends_at(visit) - self._notice(visit):
                 self._tell_again(key, visit)
 
     def _tell_again(self, key: Key, visit: Alive) -> None:

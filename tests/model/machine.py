@@ -7,7 +7,7 @@ from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model import app_steps, operator_steps, oracle, outage_steps, visitor_steps
+from tests.model import oracle, visitor_steps
 from tests.model.story import NOTICED_WITHIN, OPERATORS, VISITORS, Page, Story
 
 TABS = ["1", "2"]
@@ -27,7 +27,6 @@ TOKENS = ["token-1", "token-1", "token-2", "none", None]
 OUTAGES = ["suspend", "stop_clock_worker", "lose_database", "kill_process", "kill_process", "start_process", "set_clock"]
 MOST_PROCESSES = 2
 OVER = timedelta(seconds=70)  # after a process was killed: what it held has ended, or is heard of elsewhere
-STEP_KINDS = (visitor_steps, operator_steps, app_steps, outage_steps)
 
 has_database = precondition(lambda self: self.story.has_database)
 

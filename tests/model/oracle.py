@@ -175,9 +175,23 @@ def life(history: History, visit: Visit) -> Iterator[Presence]:
         elif goodbye is None or (at - goodbye >= IN_FLIGHT and is_live):
             latest[is_live] = word
             begin, goodbye = begin or at, None
-            end = max(runs_out(history, sign) for sign in latest.values())
+            end = silent_at(history, latest)
     if end is not None:
         yield Presence(begin, end, written_at(history, end, goodbye, latest))
+
+
+def silent_at(history: History, latest: dict[bool, Word]) -> datetime:
+    """P2 b: when the leases of a page's latest signs of life are over, the one a live process heard and its message's.
+
+    That process ends the visit, with the moment of the later lease, if both are over when it looks; else the sweep does.
+    """
+    ends = [runs_out(history, sign) for sign in latest.values()]
+    if len(latest) > 1:
+        live, message = runs_out(history, latest[True]), due(latest[False].at, history.settings["visit_lease"])
+        looked_at = next((turn for turn in history.processes[latest[True].heard_by].turns if turn >= live), None)
+        if looked_at is not None and message <= looked_at:
+            return max(live, message)
+    return max(ends)
 
 
 def written_at(history: History, end: datetime, goodbye: datetime | None, latest: dict[bool, Word]) -> datetime:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.test import override_settings
 
 from tests.model import oracle
@@ -246,14 +245,3 @@ class Story:
         """A live process has heard the page."""
         self.history.visitors[visitor].gave_sign(page.key, self.now, page.process)
         page.heard_at = self.now
-
-
-def replay(line: str, *, thorough: bool = False) -> Story:
-    """Live a recorded history through once more, in a transaction that is rolled back; raises Finding."""
-    settings, steps = json.loads(line)
-    with transaction.atomic():
-        with Story(settings, thorough=thorough) as story:
-            for kind, parameters in steps:
-                story.do(kind, **parameters)
-        transaction.set_rollback(True)
-    return story

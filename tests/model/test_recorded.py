@@ -3,7 +3,7 @@
 import pytest
 
 from tests.model.recording import COUNT, HISTORIES, missing_kinds
-from tests.model.story import replay
+from tests.model.replaying import replay
 
 LINES = HISTORIES.read_text().splitlines()
 
