@@ -54,7 +54,9 @@ HISTORIES = {
         *(report("one"), ["write", {"visitor": "marina", "tab": None, "department": "", "language": "en", "from_app": True}]),
         *(wait(20_000), report("none"), wait(20_000), OPEN, wait(500)),
     ],
-    "P9: a message's lease, the clock worker away": [OPEN, LOSE, WRITE, wait(28_000), STOP, wait(10_000), START, wait(35_000)],
+    "P9: a message's lease, the clock worker away": [
+        *(OPEN, LOSE, wait(9000), WRITE, wait(28_000), STOP, wait(8000), START, wait(35_000))
+    ],
     "P9: everything suspended": [OPEN, WRITE, LOSE, SUSPEND, wait(25_000), wait(20_000)],
     "P9: a goodbye before everything is suspended": [OPEN, WRITE, LEAVE, SUSPEND, wait(20_000), OPEN, wait(500)],
     "P9: the database away for longer than a lease": [OPEN, WRITE, LOSE, LOST, wait(60_000), FOUND, wait(25_000), wait(20_000)],
@@ -100,14 +102,7 @@ HISTORIES = {
         *(["open_workspace", {"operator": "anna", "process": "a"}], ["choose", {"operator": "anna", "status": "online"}]),
         *(OPEN, WRITE, clock(-600), ["lose_workspace", {"operator": "anna"}], wait(50_000), wait(20_000)),
     ],
-    "Z2: a shorter lease ends nothing before it was stored": [
-        OPEN,
-        WRITE,
-        LOSE,
-        wait(10_000),
-        setting(visit_lease=6),
-        wait(20_000),
-    ],
+    "Z2: a shorter lease ends nothing before it was stored": [OPEN, LOSE, wait(10_000), setting(visit_lease=6), wait(20_000)],
     "Z2: a message's lease follows the setting": [
         *(OPEN, LOSE, WRITE, wait(10_000), setting(visit_lease=15), wait(4000), setting(visit_lease=60), wait(50_000), wait(20_000))
     ],
