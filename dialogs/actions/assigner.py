@@ -173,7 +173,8 @@ def free_people(account: Account, now: datetime, kinds: Collection[bool]) -> lis
     people = {person.id: person for person in _below_a_limit(account, now, kinds)}
     if not people:
         return []
-    departments = Operator.departments.through.objects.values_list("operator_id", "department_id", Value(True))
+    departments = Operator.departments.through.objects.filter(department__archived_at=None)  # an archived one is nobody's (A5)
+    departments = departments.values_list("operator_id", "department_id", Value(True))
     languages = Operator.languages.through.objects.values_list("operator_id", "language_id", Value(False))
     found: dict[tuple[int, bool], list[int]] = {}
     for operator_id, part_id, is_department in departments.filter(operator__in=people).union(
