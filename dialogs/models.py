@@ -219,9 +219,9 @@ class Dialog(models.Model):
             ),
             # assigned and not picked up (actions.assigner)
             models.Index(fields=["pickup_by"], name="dialog_assigned", condition=Q(state=State.QUEUE, operator__isnull=False)),
-            # Waiting for a reply, In dialog with you, Other operators (queues.held)
+            # Waiting for a reply, In dialog with you, Other operators (queues.held); how many somebody has (actions.assigner)
             models.Index(
-                fields=["account", "operator", "created_at"],
+                fields=["account", "operator", "is_offline"],
                 name="dialog_held",
                 condition=Q(state__in=OPEN_STATES, operator__isnull=False, in_workspace=True),
             ),

@@ -1,16 +1,20 @@
 """The sections of the left panel (Q1 to Q4): `section_of` is the rule, the querysets mirror it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.core.cache import cache
+from django.db.models import Count, Q, QuerySet
 
 from dialogs.models import OPEN_STATES, Dialog, State
-from operators.models import Operator
+from operators.models import Account, Operator
 
 MOST_FOR_SUPERVISOR = 500  # Q5
 MOST_HELD = 200
+COUNTED_AT_ONCE = 1000  # dialogs of one queue, exactly and at once
+COUNTS_LAST = 1  # seconds, of longer ones
 
 
 class Section(StrEnum):
@@ -49,23 +53,71 @@ def queue_of(dialog: Dialog) -> Section | None:
     return section if section in {Section.GENERAL, Section.OFFLINE} else None
 
 
-def in_own_parts(operator: Operator) -> Q:
-    """Q3: dialogs of the operator's departments (and those without one) and languages. A supervisor sees all."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Q3: the departments (None: without one) and languages somebody answers for; None instead of a set: all of the account."""
+
+    departments: frozenset[int | None] | None = None
+    languages: frozenset[int] | None = None
+
+    @property
+    def condition(self) -> Q:
+        if self.departments is None or self.languages is None:
+            return Q()
+        return _in(sorted(pk for pk in self.departments if pk is not None), sorted(self.languages))
+
+    def holds(self, department: int | None, language: int) -> bool:
+        """The same of one dialog's department and language."""
+        if self.departments is None or self.languages is None:
+            return True
+        return department in self.departments and language in self.languages
+
+
+def own_parts(operator: Operator) -> Parts:
+    """Q3: two queries; a supervisor has all."""
     if operator.is_supervisor:
-        return Q()
-    return _in(list(operator.departments.values_list("pk", flat=True)), list(operator.languages.values_list("pk", flat=True)))
+        return Parts()
+    departments = operator.departments.values_list("pk", flat=True)
+    return Parts(frozenset([None, *departments]), frozenset(operator.languages.values_list("pk", flat=True)))
 
 
 def _in(departments: Iterable[Any], languages: Iterable[Any]) -> Q:
     return (Q(department=None) | Q(department__in=departments)) & Q(language__in=languages)
 
 
-def queued(operator: Operator, *, is_offline: bool, parts: Q | None = None) -> QuerySet[Dialog]:
+def queued(operator: Operator, *, is_offline: bool, parts: Parts | None = None) -> QuerySet[Dialog]:
     """General queue or Offline inquiries, oldest first. Index dialog_queue."""
     rows = Dialog.objects.filter(
         account=operator.account_id, state=State.QUEUE, operator=None, in_workspace=True, is_offline=is_offline
     )
-    return rows.filter(in_own_parts(operator) if parts is None else parts).order_by("created_at", "pk")
+    return rows.filter((parts or own_parts(operator)).condition).order_by("created_at", "pk")
+
+
+def waiting_count(operator: Operator, *, is_offline: bool, parts: Parts) -> int:
+    """How many dialogs `queued` has; of more than COUNTED_AT_ONCE as of at most a second ago."""
+    first = queued(operator, is_offline=is_offline, parts=parts).order_by()[: COUNTED_AT_ONCE + 1].count()
+    if first <= COUNTED_AT_ONCE or operator.account is None:
+        return first
+    counts = _waiting_counts(operator.account)
+    told = (
+        count for (department, language, kind), count in counts.items() if kind == is_offline and parts.holds(department, language)
+    )
+    return max(sum(told), first)
+
+
+def _waiting_counts(account: Account) -> dict[tuple[int | None, int, bool], int]:
+    """The lengths of an account's queues by (department, language, is offline), counted once a second for everybody.
+
+    Index dialog_queue_head: counting 100,000 dialogs for each panel would take longer than all the rest of it.
+    """
+    key = f"waiting:{account.pk}:{account.created_at.timestamp()}"
+    counts: dict[tuple[int | None, int, bool], int] | None = cache.get(key)
+    if counts is None:
+        rows = Dialog.objects.filter(account=account, state=State.QUEUE, operator=None, in_workspace=True).order_by()
+        grouped = rows.values_list("department_id", "language_id", "is_offline").annotate(count=Count("*"))
+        counts = {(department, language, kind): count for department, language, kind, count in grouped}
+        cache.set(key, counts, COUNTS_LAST)
+    return counts
 
 
 def held(operator: Operator) -> QuerySet[Dialog]:

@@ -254,6 +254,8 @@ class TestHandMadePosts:
             "contact_name": "off", "contact_email": "optional", "contact_phone": "required", "privacy_url": "",
             "slug": "stolen", "left_messages_in_workspace": "", "operator_lease": "1", "visit_lease": "1", "left_notice_after": "1",
             "offline_after": "1", "visible_online_dialogs": "1", "visible_offline_dialogs": "1", "archived_at_0": "2020-01-01",
+            "max_online_dialogs": "1", "max_offline_dialogs": "1", "reopen_window": "1",
+            "assignment": "automatic", "pickup_timeout": "30", "close_after": "3600",
             "setting_changes-TOTAL_FORMS": "0", "setting_changes-INITIAL_FORMS": "0",
         }  # fmt: skip
         assert supervisor.post(page(Account, "change", account.pk), data).status_code == 302
@@ -268,6 +270,8 @@ class TestHandMadePosts:
             1200,
         )
         assert (account.visible_online_dialogs, account.visible_offline_dialogs, account.archived_at) == (100, 50, None)
+        assert (account.max_online_dialogs, account.max_offline_dialogs, account.reopen_window) == (0, 0, 600)
+        assert (account.assignment, account.pickup_timeout, account.close_after) == ("automatic", 30, 3600)
 
     def test_no_account_is_added(self, supervisor):
         before = Account.objects.count()

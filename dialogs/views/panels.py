@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -42,7 +42,7 @@ class Panel:
 
 def panels(operator: Operator) -> list[Panel]:
     """The sections of the operator's left panel, a constant number of queries whatever they hold."""
-    parts = queues.in_own_parts(operator)
+    parts = queues.own_parts(operator)
     held = queues.held(operator)
     mine = list(_cards(held)[: queues.MOST_HELD])
     counts = dict(held.order_by().values_list("state").annotate(Count("pk")))
@@ -64,13 +64,16 @@ def _held_panel(section: queues.Section, mine: list[Dialog], count: int, operato
     return _panel(section, shown, count if len(mine) == queues.MOST_HELD else len(shown), len(shown))
 
 
-def _queue_panel(section: queues.Section, operator: Operator, parts: Q) -> Panel:
+def _queue_panel(section: queues.Section, operator: Operator, parts: queues.Parts) -> Panel:
     is_offline = section == queues.Section.OFFLINE
     limit = operator.limit("visible_offline_dialogs" if is_offline else "visible_online_dialogs")
     if operator.is_supervisor or not limit:
         limit = queues.MOST_FOR_SUPERVISOR
     rows = queues.queued(operator, is_offline=is_offline, parts=parts)
-    return _panel(section, list(_cards(rows)[:limit]), rows.count(), limit)
+    shown = list(_cards(rows)[:limit])
+    full = len(shown) == limit
+    count = max(queues.waiting_count(operator, is_offline=is_offline, parts=parts), limit) if full else len(shown)
+    return _panel(section, shown, count, limit)
 
 
 def _panel(section: queues.Section, shown: list[Dialog], count: int, limit: int) -> Panel:
