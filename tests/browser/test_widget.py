@@ -183,18 +183,32 @@ def test_answers_arrive_live_and_are_counted_while_the_window_is_closed(server, 
     expect(launcher(page, re.compile("^Leave a message$"))).to_be_visible()
 
 
-def test_the_visitor_ends_the_chat_and_a_new_message_starts_another(server, visitor):
+def test_a_message_after_the_end_goes_on_with_the_chat_and_later_starts_another(server, visitor):
     page = opened(visitor, f"{server.url}/demo/")
     number = leave_message(page)
     window = page.get_by_role("dialog")
+
+    def write(text):
+        window.get_by_role("textbox", name="Message").fill(text)
+        window.get_by_role("button", name="Send", exact=True).click()
+
+    window.get_by_role("button", name="End chat").click()
+    expect(window).to_contain_text("You ended the chat. Write again to go on with it.", use_inner_text=True)
+    expect(window.get_by_role("button", name="End chat")).to_have_count(0)
+    write("One more question")
+    expect(window.get_by_role("button", name="End chat")).to_be_visible()
+    expect(window.get_by_role("log")).to_contain_text("Do you have green tea?", use_inner_text=True)
+    assert server.run(f"print(Dialog.objects.get(account__slug='demo', number={number}).state)") == "queue"
+
     window.get_by_role("button", name="End chat").click()
     expect(window).to_contain_text("You ended the chat", use_inner_text=True)
-    expect(window.get_by_role("button", name="End chat")).to_have_count(0)
-    window.get_by_role("textbox", name="Message").fill("One more question")
-    window.get_by_role("button", name="Send", exact=True).click()
+    server.run(
+        f"Dialog.objects.filter(account__slug='demo', number={number}).update(closes_at=database_now())"
+    )  # ten minutes later
+    write("Another question")
     expect(window).to_contain_text(re.compile(rf"Inquiry #(?!{number}\b)\d+ received"), use_inner_text=True)
     expect(window.get_by_role("log")).not_to_contain_text("Do you have green tea?", use_inner_text=True)
-    assert server.run(f"print(Dialog.objects.get(account__slug='demo', number={number}).state)") == "closed_by_visitor"
+    assert server.run(f"print(Dialog.objects.get(account__slug='demo', number={number}).state)") == "closed"
 
 
 def presence(server, number):
