@@ -143,6 +143,17 @@ def server(tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def nobody_stays_online(request):
+    """Each test begins with everybody offline, whichever file ran before it on the same server."""
+    yield
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").run("""
+            for person in Operator.objects.exclude(account=None).exclude(status="offline"):
+                set_status(person, "offline")
+        """)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     if CHROMIUM is None:

@@ -143,7 +143,10 @@ def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, 
     expect(reply(vera)).to_be_visible(timeout=SOON)
     expect(card(loser, first, "In dialog with you")).to_be_hidden(timeout=SOON)
 
-    # the visitor ends the chat and writes again: the same dialog, for whom it was with, who is not online
+    # the visitor ends the chat and writes again: the same dialog, for whom it was with, who is not online. Nobody is, and no
+    # contacts are known: it goes on all the same
+    server.run("set_status(Operator.objects.get(username='anna'), 'offline')")
+    expect(marina.get_by_role("button", name="Leave a message")).to_be_attached(timeout=SOON)
     marina.get_by_role("button", name="End chat").click()
     expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.", timeout=SOON)
     expect(main(vera)).to_contain_text("closed by the visitor", ignore_case=True, timeout=SOON)

@@ -378,6 +378,6 @@ def test_a_thousand_arrivals_and_departures_take_a_constant_number_of_statements
     with django_assert_max_num_queries(8):
         presence.visits_began(arrivals, process_id=process.pk)
     assert Visitor.objects.filter(is_present=True).count() == 200
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         presence.visits_ended([presence.Departure(v.pk, "p", i / 100) for i, v in enumerate(visitors)], process_id=process.pk)
     assert not Visitor.objects.filter(is_present=True).exists()

@@ -522,7 +522,7 @@
 
   async function refused(entry, answer) {
     const fields = answer.fields || {};
-    if (talk && talk.open) {
+    if (goesOn()) {
       entry.refused = answer.detail || session.texts.not_sent;
     } else {
       // back into the form with everything that was typed
@@ -738,12 +738,14 @@
 
   // ----- drawing: every call brings the page's part up to date, touching only what changed -----
 
+  // Q9: a chat that was closed goes on with the next message, for a while
+  const goesOn = () => Boolean(talk && (talk.open || talk.reopens));
   const isChat = () => Boolean(outbox.length
-    || (talk && (talk.open || service === 'online' || !talk.missing.length || mode === 'plain')));
+    || (talk && (goesOn() || service === 'online' || !talk.missing.length || mode === 'plain')));
   let wasChat = false;
 
   function serviceChanged() {
-    const text = ui.root && isOpen && !(talk && talk.open) && (wasChat ? ui.line : ui.text).value.trim();
+    const text = ui.root && isOpen && !goesOn() && (wasChat ? ui.line : ui.text).value.trim();
     // W3: a text begun online is accepted first, and contacts that are missing are asked for afterwards
     mode = text && service === 'offline' && Object.keys(problems(Object.keys(inputs))).length ? 'plain' : '';
     banner = text && service === 'online' ? 'now_online' : mode && 'now_offline';
