@@ -161,6 +161,7 @@ class Dialog(models.Model):
     picked_up_at = models.DateTimeField(_("picked up"), null=True)  # by the first who did
     assigned_at = models.DateTimeField(_("assigned"), null=True)  # to `operator`, who has not picked it up
     pickup_by = models.DateTimeField(null=True)  # Q8: until then
+    pickup_from = models.DateTimeField(null=True)  # since when that time counts: the assignment, or the end of an outage (P9)
     # Q8: operators who let it wait {id: moment in ISO}, since it was last picked up
     passed_over = models.JSONField(default=dict, blank=True, editable=False)
     closed_at = models.DateTimeField(_("closed"), null=True)
@@ -282,7 +283,7 @@ class Dialog(models.Model):
     ADVANCED = ("left_notice_at", "went_offline_at", "is_offline", "closes_at", "wake_at")
     SETTLED = (*ADVANCED, "away_since", "always_online", "away_not_before")
     # who has it, and until when it may wait there
-    HELD = ("state", "operator_id", "picked_up_at", "assigned_at", "pickup_by", "passed_over")
+    HELD = ("state", "operator_id", "picked_up_at", "assigned_at", "pickup_by", "pickup_from", "passed_over")
 
 
 class MessageKind(models.TextChoices):

@@ -91,7 +91,8 @@ def _assign_batch(account_id: int) -> tuple[int, bool]:
     places = _places(people, kinds)
     if not places:
         return 0, False
-    most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), sum(person.room[kind] for person in people for kind in kinds))
+    room = sum(max(person.room[kind], 0) for person in people for kind in kinds)  # hands may go over a limit (Q5)
+    most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), room)
     heads = _lock_heads(account_id, places, most)
     waiting = [_waiting(dialog) for dialog in heads.values()]
     counts = Counter(dialog.place for dialog in waiting)
@@ -347,4 +348,4 @@ def extend_pickups(*, alive_at: datetime, now: datetime) -> None:
         own = [dialog for dialog in locked if dialog.account_id == account_id]
         timeouts = holding.pickup_timeouts(account_id, {dialog.department_id for dialog in own})
         for dialog in own:
-            Dialog.objects.filter(pk=dialog.pk).update(pickup_by=now + timeouts[dialog.department_id])
+            Dialog.objects.filter(pk=dialog.pk).update(pickup_by=now + timeouts[dialog.department_id], pickup_from=now)

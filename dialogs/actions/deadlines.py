@@ -106,7 +106,7 @@ def _close(dialog: Dialog, steps: Iterable[state.Due], record: Record) -> None:
     for at, step in steps:
         if step in CLOSED_AS:
             if dialog.state == State.QUEUE and dialog.operator_id is not None:  # whoever it waited for has not begun with it
-                Dialog.objects.filter(pk=dialog.pk).update(operator=None, assigned_at=None, pickup_by=None)
+                Dialog.objects.filter(pk=dialog.pk).update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
             dialog.state, dialog.closed_at = CLOSED_AS[step], dialog.closed_at or at
             record.channels.add(visitor_channel(dialog.visitor_id))
 
@@ -199,13 +199,13 @@ def _latest_change(account_id: int, field: str) -> datetime:
 
 @transaction.atomic
 def _move_pickups(account_id: int) -> None:
-    """Q8: what is assigned waits for its operator as long as the new time says, counted from its assignment (Z2)."""
+    """Q8: what is assigned waits as long as the new time says, from its assignment or the end of a later outage (P9, Z2)."""
     lock_account_shared(account_id)
     stored_at = _latest_change(account_id, PICKUP_TIMEOUT)
     rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__gt=stored_at)
     locked = list(rows.select_for_update(no_key=True).order_by("pk"))
     timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})
-    moved = [(d.pk, max(d.assigned_at + timeouts[d.department_id], stored_at)) for d in locked if d.assigned_at]
+    moved = [(d.pk, max(d.pickup_from + timeouts[d.department_id], stored_at)) for d in locked if d.pickup_from]
     update_rows(Dialog, ("pickup_by",), moved)
 
 

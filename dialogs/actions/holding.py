@@ -50,7 +50,7 @@ def pick_up(
     """The locked dialog is this operator's now, and begun (Q9). Written with Dialog.HELD."""
     dialog.operator, dialog.state = operator, State.CHATTING
     dialog.picked_up_at = dialog.picked_up_at or record.now
-    dialog.assigned_at = dialog.pickup_by = None
+    dialog.assigned_at = dialog.pickup_by = dialog.pickup_from = None
     dialog.passed_over = {}
     record.event(dialog, EventKind.PICKED_UP, record.now, actor=actor or operator, data=data)
     record.channels.add(visitor_channel(dialog.visitor_id))
@@ -59,7 +59,8 @@ def pick_up(
 def assign(dialog: Dialog, operator_id: int, record: Record, *, timeout: timedelta) -> None:
     """The locked dialog waits for this operator's reply, for `timeout` at most (Q2, Q8). The caller records the event."""
     dialog.operator_id, dialog.state = operator_id, State.QUEUE
-    dialog.assigned_at, dialog.pickup_by = record.now, record.now + timeout
+    dialog.assigned_at = dialog.pickup_from = record.now
+    dialog.pickup_by = record.now + timeout
     record.channels |= {operator_channel(operator_id), visitor_channel(dialog.visitor_id)}
 
 
@@ -71,7 +72,7 @@ def release(dialog: Dialog, record: Record, *, at: datetime | None = None) -> No
     if dialog.operator_id is not None and at is not None:
         dialog.passed_over = {**dialog.passed_over, str(dialog.operator_id): at.isoformat()}
     dialog.operator_id, dialog.state = None, State.QUEUE
-    dialog.assigned_at = dialog.pickup_by = None
+    dialog.assigned_at = dialog.pickup_by = dialog.pickup_from = None
     record.channels.add(visitor_channel(dialog.visitor_id))
 
 

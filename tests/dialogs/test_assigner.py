@@ -1,9 +1,13 @@
 """Automatic assignment, and what comes back from it (Q7, Q8, A5)."""
 
+from datetime import timedelta
+
 import pytest
 
 from dialogs import tasks
-from operators import configuration
+from dialogs.actions import assignment
+from dialogs.models import Dialog, Pulse
+from operators import actions, configuration
 from operators.models import Assignment, Department
 from tests import people
 
@@ -29,3 +33,40 @@ def test_nothing_of_an_archived_department_is_given(account):
     tasks.assign_dialogs()
     dialog.refresh_from_db()
     assert dialog.operator == other
+
+
+def test_whoever_is_over_the_limit_of_one_kind_is_given_the_other(account):
+    account.assignment, account.max_online_dialogs, account.max_offline_dialogs = Assignment.AUTOMATIC, 1, 1
+    account.save(update_fields=["assignment", "max_online_dialogs", "max_offline_dialogs"])
+    anna = people.make_operator(account, "anna", online=True)
+    online = [people.start_dialog(account, name=name) for name in ("Nina", "Oleg", "Rita")]
+    Dialog.objects.update(is_offline=False)
+    for dialog in online[:2]:
+        assignment.take(dialog.pk, anna, confirmed=True)
+    offline = people.start_dialog(account)  # its visitor is on no page (P10)
+    tasks.assign_dialogs()
+    offline.refresh_from_db()
+    assert offline.operator == anna
+
+
+def test_a_changed_time_to_pick_up_counts_from_the_end_of_an_outage(account):
+    account.assignment, account.pickup_timeout = Assignment.AUTOMATIC, 5
+    account.save(update_fields=["assignment", "pickup_timeout"])
+    anna = people.make_operator(account, "anna", online=True)
+    dialog = people.start_dialog(account)
+    tasks.assign_dialogs()
+    dialog.refresh_from_db()
+    # all of it, and the last sweep, a minute and a half ago: an outage that ends now
+    ago = timedelta(seconds=90)
+    before = {name: getattr(dialog, name) - ago for name in ("assigned_at", "pickup_from", "pickup_by")}
+    Dialog.objects.filter(pk=dialog.pk).update(**before)
+    Pulse.objects.filter(name=Pulse.LEASES).update(at=before["assigned_at"])
+    tasks.assign_dialogs()
+
+    actions.change_settings(account, {"pickup_timeout": 60}, actor=None)
+    tasks.apply_setting_changes()
+    tasks.assign_dialogs()
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
+    assert dialog.pickup_by == dialog.pickup_from + timedelta(seconds=60)
+    assert dialog.assigned_at == before["assigned_at"]
