@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dialogs import system_messages
 from dialogs.models import Dialog, MessageKind
-from tests.model import oracle
+from tests.model import oracle, queue_rules, start_rules
 from tests.model.facts import History
 from tests.model.product import Product
 
@@ -61,16 +61,18 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
     yield "dialogs", [row.number for row in rows], list(range(1, len(history.dialogs) + 1))
     for row, dialog in zip(rows, history.dialogs, strict=True):
         what = f"#{row.number}"
-        yield f"{what} department", row.department and row.department.slug, oracle.department(history, dialog)
-        yield f"{what} language", row.language.code, oracle.language(history, dialog)
-        yield f"{what} start state", row.start_state, "offline" if oracle.started_offline(history, dialog) else "online"
-        yield f"{what} email-only", row.email_only, oracle.started_email_only(history, dialog)
+        held = queue_rules.holding(history, dialog, at)
+        yield f"{what} department", row.department and row.department.slug, held.department
+        yield f"{what} language", row.language.code, start_rules.language(history, dialog)
+        yield f"{what} start state", row.start_state, "offline" if start_rules.started_offline(history, dialog) else "online"
+        yield f"{what} email-only", row.email_only, start_rules.started_email_only(history, dialog)
         yield f"{what} started", row.created_at, history.shown(dialog.started_at)
-        yield f"{what} state", row.state, oracle.state(history, dialog, at)
+        yield f"{what} state", row.state, queue_rules.state(history, dialog, at)
         yield f"{what} messages", messages(row), oracle.messages(history, dialog, at)
         if row.is_open:
             shown = oracle.shown(history, dialog, at)
-            yield f"{what} in the workspace", row.in_workspace, not oracle.is_email_only(history, dialog, at)
+            yield f"{what} is had by", row.operator and row.operator.username, held.operator
+            yield f"{what} in the workspace", row.in_workspace, not start_rules.is_email_only(history, dialog, at)
             yield f"{what} is offline", row.is_offline, shown.is_offline
             yield f"{what} left at", row.away_since, shown.away_since and history.shown(shown.away_since)
 
@@ -78,7 +80,7 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
 def of_panel(history: History, product: Product, at: datetime, viewer: str) -> Iterator[Compared]:
     """Q1 to Q3: one operator's left panel."""
     operator = history.operators[viewer]
-    sections = {number: oracle.section(history, dialog, operator, at) for number, dialog in enumerate(history.dialogs, 1)}
+    sections = {number: queue_rules.section(history, dialog, operator, at) for number, dialog in enumerate(history.dialogs, 1)}
     says = {number: SECTIONS[section] for number, section in product.sections(viewer).items()}
     yield f"panel of {viewer}", says, {number: section for number, section in sections.items() if section}
 
@@ -90,7 +92,7 @@ def places_of(history: History) -> list[tuple[str | None, str]]:
 
 def of_availability(history: History, product: Product, at: datetime, department: str | None, language: str) -> Iterator[Compared]:
     """A1, A2: is the service online now?"""
-    online = oracle.online_at(history, department, language, at)
+    online = start_rules.online_at(history, department, language, at)
     yield f"service {department} {language}", product.is_online(department, language), bool(online)
 
 
@@ -98,7 +100,7 @@ def of_availability_then(
     history: History, product: Product, at: datetime, department: str | None, language: str
 ) -> Iterator[Compared]:
     """A4: who was online at a past moment?"""
-    online = oracle.online_at(history, department, language, at)
+    online = start_rules.online_at(history, department, language, at)
     then = history.shown(at)
     yield f"online {department} {language} at {then:%H:%M:%S.%f}", product.online_at(department, language, then), online
 

@@ -7,7 +7,7 @@ tells it that nobody sets; `History.shown` says what the clock on the wall showe
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -47,6 +47,8 @@ class Operator:
     is_supervisor: bool = False
     signs: list[datetime] = field(default_factory=list)
     sign_outs: list[datetime] = field(default_factory=list)
+    acts: list[datetime] = field(default_factory=list)  # own actions in the workspace (Q8)
+    limits: dict[str, Timeline[int | None]] = field(default_factory=dict)  # own ones, by the settings' names (Q5)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,25 @@ class Written:
     author: str
 
 
+# what can be done with a dialog: picking it up, giving it to somebody, putting it into a queue, closing it
+PICKED_UP, ASSIGNED, TO_OPERATOR = "picked_up", "assigned", "to_operator"
+TO_DEPARTMENT, TO_QUEUE = "to_department", "to_queue"
+CLOSED_BY_VISITOR, CLOSED_BY_OPERATOR = "closed_by_visitor", "closed_by_operator"
+
+
+@dataclass(frozen=True)
+class Move:
+    """Somebody, or automatic assignment, did something with a dialog (Q6, Q7, Q9, Q10).
+
+    `operator` is who has it then, `department` where it waits after a transfer there.
+    """
+
+    at: datetime
+    what: str
+    operator: str | None = None
+    department: str | None = None
+
+
 @dataclass
 class Dialog:
     """One conversation, and everything people did with it. `asked` is what the page asked for, known or unknown."""
@@ -110,8 +131,7 @@ class Dialog:
     asked_language: str
     from_app: bool = False
     written: list[Written] = field(default_factory=list)
-    takings: list[tuple[datetime, str]] = field(default_factory=list)
-    closings: list[tuple[datetime, str]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     brought_in: list[datetime] = field(default_factory=list)
 
 
@@ -167,10 +187,11 @@ class History:
     which whoever ends the leases that no live process holds has run. `ahead`: by how much the clock on the wall was set.
     """
 
-    settings: dict[str, Timeline[int]]
+    settings: dict[str, Timeline[Any]]
     languages: list[str]
     departments: dict[str, Timeline[bool]]  # slug -> is archived
     ahead: Timeline[timedelta]
+    pickup_timeouts: dict[str, Timeline[int | None]] = field(default_factory=dict)  # departments' own ones (Q8)
     operators: dict[str, Operator] = field(default_factory=dict)
     visitors: dict[str, Visitor] = field(default_factory=dict)
     dialogs: list[Dialog] = field(default_factory=list)

@@ -7,7 +7,8 @@ from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model import oracle, visitor_steps
+from tests.model import oracle, queue_rules, visitor_steps
+from tests.model.start_rules import is_email_only, last_sign
 from tests.model.story import NOTICED_WITHIN, OPERATORS, VISITORS, Page, Story
 
 TABS = ["1", "2"]
@@ -27,30 +28,18 @@ TOKENS = ["token-1", "token-1", "token-2", "none", None]
 OUTAGES = ["suspend", "stop_clock_worker", "lose_database", "kill_process", "kill_process", "start_process", "set_clock"]
 MOST_PROCESSES = 2
 OVER = timedelta(seconds=70)  # after a process was killed: what it held has ended, or is heard of elsewhere
+OPEN = ("queue", "chatting")  # Q9
 
 has_database = precondition(lambda self: self.story.has_database)
 
 
-class Presence(RuleBasedStateMachine):
-    """One account, two visitors with two tabs and two devices between them, up to two live processes, one outage at a time."""
+class Lived(RuleBasedStateMachine):
+    """What all random histories are made of: visitors with two tabs each, operators, time."""
 
-    @initialize(
-        visit_lease=st.sampled_from(SECONDS["visit_lease"]),
-        notice=st.sampled_from(SECONDS["left_notice_after"]),
-        offline=st.sampled_from(SECONDS["offline_after"]),
-        operator_lease=st.sampled_from(SECONDS["operator_lease"]),
-        in_workspace=st.sampled_from([True, True, False]),
-    )
-    def begin(self, visit_lease: int, notice: int, offline: int, operator_lease: int, in_workspace: bool) -> None:
-        if offline and offline < notice:
-            offline = notice
-        settings = {
-            "visit_lease": visit_lease,
-            "operator_lease": operator_lease,
-            "left_notice_after": notice,
-            "offline_after": offline,
-            "left_messages_in_workspace": in_workspace,
-        }
+    visitors = VISITORS
+    farthest = timedelta(seconds=1300)  # of the deadlines that are waited for
+
+    def begin_story(self, **settings: Any) -> None:
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
         self.story = Story(settings)
@@ -72,8 +61,8 @@ class Presence(RuleBasedStateMachine):
         return [
             number
             for number, dialog in enumerate(story.history.dialogs, start=1)
-            if oracle.state(story.history, dialog, story.now) in states
-            and (taken_by is None or not dialog.takings or dialog.takings[-1][1] == taken_by)
+            if queue_rules.state(story.history, dialog, story.now) in states
+            and taken_by in {None, queue_rules.holding(story.history, dialog, story.now).operator}
         ]
 
     def processes(self) -> list[str]:
@@ -82,9 +71,10 @@ class Presence(RuleBasedStateMachine):
 
     # ----- visitors -----
 
-    @rule(data=st.data(), visitor=st.sampled_from(VISITORS), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
-    def tab(self, data: st.DataObject, visitor: str, tab: str, what: str) -> None:
+    @rule(data=st.data(), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
+    def tab(self, data: st.DataObject, tab: str, what: str) -> None:
         """Something happens in a tab; an empty one opens a page, one that is cut off is heard again."""
+        visitor = data.draw(st.sampled_from(self.visitors))
         page = self.story.pages.get((visitor, tab))
         if not self.processes():
             self.start_process()
@@ -96,11 +86,6 @@ class Presence(RuleBasedStateMachine):
             return
         where = {"process": data.draw(st.sampled_from(self.processes()))} if what in {"open_page", "come_back"} else {}
         self.story.do(what, visitor=visitor, tab=tab, **where)
-
-    @rule(data=st.data(), visitor=st.sampled_from(VISITORS), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
-    def another_tab(self, data: st.DataObject, visitor: str, tab: str, what: str) -> None:
-        """Twice as often as other things."""
-        self.tab(data, visitor, tab, what)
 
     def start_process(self) -> None:
         self.story.do("start_process", process=f"process-{len(self.story.history.processes)}")
@@ -119,24 +104,15 @@ class Presence(RuleBasedStateMachine):
     @has_database
     @rule(
         data=st.data(),
-        visitor=st.sampled_from(VISITORS),
         department=st.sampled_from(DEPARTMENTS),
         language=st.sampled_from(LANGUAGES),
         from_app=st.booleans(),
     )
-    def write(self, data: st.DataObject, visitor: str, department: str, language: str, from_app: bool) -> None:
+    def write(self, data: st.DataObject, department: str, language: str, from_app: bool) -> None:
+        visitor = data.draw(st.sampled_from(self.visitors))
         tabs = [tab for person, tab in self.tabs() if person == visitor]
         tab = data.draw(st.sampled_from([*tabs, *tabs, None]))
         self.story.do("write", visitor=visitor, tab=tab, department=department, language=language, from_app=from_app)
-
-    @has_database
-    @rule(visitor=st.sampled_from(VISITORS), device=st.sampled_from(DEVICES), token=st.sampled_from(TOKENS), refused=st.booleans())
-    def app(self, visitor: str, device: str, token: str | None, refused: bool) -> None:
-        """P7: an app tells of its device, or a push service of a token."""
-        if refused and token not in {None, "none"}:
-            self.story.do("refuse_token", token=token)
-        else:
-            self.story.do("report_device", visitor=visitor, device=device, token=token)
 
     # ----- time -----
 
@@ -148,10 +124,84 @@ class Presence(RuleBasedStateMachine):
     def wait_for_a_deadline(self, which: int, early: bool) -> None:
         """Up to one of the next moments at which something is due, or to a millisecond before it."""
         story = self.story
-        moments = oracle.deadlines(story.history, story.now + timedelta(milliseconds=2))[: which + 1]
+        soon = story.now + timedelta(milliseconds=2)
+        moments = sorted({*oracle.deadlines(story.history, soon), *queue_rules.deadlines(story.history, soon)})
+        moments = [moment for moment in moments if moment - soon <= self.farthest][: which + 1]
         if moments:
             milliseconds = (moments[-1] - story.now) // timedelta(milliseconds=1) - 1 - early
             story.do("wait", milliseconds=milliseconds)
+
+    # ----- operators -----
+
+    @has_database
+    @rule(
+        data=st.data(),
+        operator=st.sampled_from(sorted(OPERATORS)),
+        what=st.sampled_from(["workspace", "status", "status", "appoint", "sign_out"]),
+        status=st.sampled_from(STATUSES),
+    )
+    def operator(self, data: st.DataObject, operator: str, what: str, status: str) -> None:
+        """Something an operator does, or is done to one."""
+        active = self.story.history.operators[operator].is_active.at(self.story.now)
+        has_workspace = operator in self.story.workspaces
+        if what == "appoint" and operator != "vera":
+            self.story.do("appoint", operator=operator, status=status)
+        elif not active:
+            self.become(operator, True, True, True)
+        elif what == "workspace" and has_workspace:
+            self.story.do("lose_workspace", operator=operator)
+        elif not has_workspace:
+            if not self.processes():
+                self.start_process()
+            self.story.do("open_workspace", operator=operator, process=data.draw(st.sampled_from(self.processes())))
+        elif what == "status":
+            self.story.do("choose", operator=operator, status=status)
+        else:
+            self.story.do("sign_out", operator=operator)
+
+    def become(self, operator: str, support: bool, russian: bool, active: bool) -> None:
+        departments = ["support"] if support else []
+        self.story.do("become", operator=operator, departments=departments, languages=["ru" if russian else "en"], active=active)
+
+
+class Presence(Lived):
+    """One account, two visitors with two tabs and two devices between them, up to two live processes, one outage at a time."""
+
+    visitors = VISITORS[:2]
+
+    @initialize(
+        visit_lease=st.sampled_from(SECONDS["visit_lease"]),
+        notice=st.sampled_from(SECONDS["left_notice_after"]),
+        offline=st.sampled_from(SECONDS["offline_after"]),
+        operator_lease=st.sampled_from(SECONDS["operator_lease"]),
+        in_workspace=st.sampled_from([True, True, False]),
+    )
+    def begin(self, visit_lease: int, notice: int, offline: int, operator_lease: int, in_workspace: bool) -> None:
+        if offline and offline < notice:
+            offline = notice
+        self.begin_story(
+            visit_lease=visit_lease,
+            operator_lease=operator_lease,
+            left_notice_after=notice,
+            offline_after=offline,
+            left_messages_in_workspace=in_workspace,
+        )
+
+    @rule(data=st.data(), tab=st.sampled_from(TABS), what=st.sampled_from(CONNECTED))
+    def another_tab(self, data: st.DataObject, tab: str, what: str) -> None:
+        """Twice as often as other things."""
+        self.tab(data, tab, what)
+
+    @has_database
+    @rule(
+        visitor=st.sampled_from(VISITORS[:2]), device=st.sampled_from(DEVICES), token=st.sampled_from(TOKENS), refused=st.booleans()
+    )
+    def app(self, visitor: str, device: str, token: str | None, refused: bool) -> None:
+        """P7: an app tells of its device, or a push service of a token."""
+        if refused and token not in {None, "none"}:
+            self.story.do("refuse_token", token=token)
+        else:
+            self.story.do("report_device", visitor=visitor, device=device, token=token)
 
     # ----- outages -----
 
@@ -190,14 +240,14 @@ class Presence(RuleBasedStateMachine):
         }
         ends = [end for end in oracle.ends_of_visits(story.history) if end not in said or end <= now + timedelta(milliseconds=2)]
         lease = timedelta(seconds=story.history.settings["operator_lease"].at(now))
-        heard = [oracle.last_sign(story.history, operator, now) for operator in story.history.operators.values()]
+        heard = [last_sign(story.history, operator, now) for operator in story.history.operators.values()]
         ends += [last + lease for last in heard if last is not None]
         return any(-NOTICED_WITHIN < end - now < timedelta(seconds=4) for end in ends)
 
-    # ----- operators -----
+    # ----- dialogs -----
 
     @has_database
-    @precondition(lambda self: self.dialogs(*oracle.OPEN))
+    @precondition(lambda self: self.dialogs(*OPEN))
     @rule(
         data=st.data(),
         operator=st.sampled_from(sorted(OPERATORS)),
@@ -207,47 +257,17 @@ class Presence(RuleBasedStateMachine):
         """Somebody does something with a dialog that allows it."""
         history, now = self.story.history, self.story.now
         waiting, own = self.dialogs("queue"), self.dialogs("chatting", taken_by=operator)
-        by_mail = [number for number, one in enumerate(history.dialogs, start=1) if oracle.is_email_only(history, one, now)]
+        by_mail = [number for number, one in enumerate(history.dialogs, start=1) if is_email_only(history, one, now)]
         numbers = {
             "take": [number for number in waiting if number not in by_mail],
             "answer": [number for number in own + waiting if number not in by_mail],
             "operator_closes": own,
             "bring_in": [number for number in waiting if number in by_mail],
-            "visitor_closes": self.dialogs(*oracle.OPEN),
+            "visitor_closes": self.dialogs(*OPEN),
         }[what]
         if numbers:
             who = {} if what == "visitor_closes" else {"operator": operator}
             self.story.do(what, **who, number=data.draw(st.sampled_from(numbers)))
-
-    @has_database
-    @rule(
-        data=st.data(),
-        operator=st.sampled_from(sorted(OPERATORS)),
-        what=st.sampled_from(["workspace", "status", "status", "appoint", "sign_out"]),
-        status=st.sampled_from(STATUSES),
-    )
-    def operator(self, data: st.DataObject, operator: str, what: str, status: str) -> None:
-        """Something an operator does, or is done to one."""
-        active = self.story.history.operators[operator].is_active.at(self.story.now)
-        has_workspace = operator in self.story.workspaces
-        if what == "appoint" and operator != "vera":
-            self.story.do("appoint", operator=operator, status=status)
-        elif not active:
-            self.become(operator, True, True, True)
-        elif what == "workspace" and has_workspace:
-            self.story.do("lose_workspace", operator=operator)
-        elif not has_workspace:
-            if not self.processes():
-                self.start_process()
-            self.story.do("open_workspace", operator=operator, process=data.draw(st.sampled_from(self.processes())))
-        elif what == "status":
-            self.story.do("choose", operator=operator, status=status)
-        else:
-            self.story.do("sign_out", operator=operator)
-
-    def become(self, operator: str, support: bool, russian: bool, active: bool) -> None:
-        departments = ["support"] if support else []
-        self.story.do("become", operator=operator, departments=departments, languages=["ru" if russian else "en"], active=active)
 
     @has_database
     @rule(

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.model.facts import Timeline, Written
+from tests.model.facts import CLOSED_BY_OPERATOR, PICKED_UP, Move, Timeline, Written
+from tests.model.queue_rules import holding, of_answering, of_closing, of_taking
 from tests.model.story import Story, Workspace, step
 
 
@@ -24,6 +25,7 @@ def choose(story: Story, operator: str, status: str) -> None:
     """A1: the operator chooses a status, which is a request of the workspace (A2)."""
     story.history.operators[operator].status.set(story.now, status)
     story.history.operators[operator].signs.append(story.now)
+    story.history.operators[operator].acts.append(story.now)
     story.product.chooses(operator, status, by=operator)
 
 
@@ -58,27 +60,38 @@ def become(story: Story, operator: str, departments: list[str], languages: list[
 
 
 @step
-def take(story: Story, operator: str, number: int) -> None:
-    """An operator presses Take."""
-    story.history.dialogs[number - 1].takings.append((story.now, operator))
-    story.product.operator_takes(operator, number)
+def take(story: Story, operator: str, number: int, instead_of: str | None = None, confirmed: bool = True) -> None:
+    """An operator presses Take; a supervisor perhaps takes the dialog over from somebody."""
+    dialog, person = story.looked_at(number), story.history.operators[operator]
+    outcome = of_taking(story.history, dialog, person, story.now, instead_of=instead_of, confirmed=confirmed)
+    has_it = holding(story.history, dialog, story.now)
+    if story.tries(outcome, lambda: story.product.operator_takes(operator, number, instead_of=instead_of, confirmed=confirmed)):
+        person.acts.append(story.now)
+        if not (has_it.operator == operator and has_it.is_picked_up):
+            dialog.moves.append(Move(story.now, PICKED_UP, operator))
 
 
 @step
-def answer(story: Story, operator: str, number: int) -> None:
-    """An operator sends an answer; in a dialog nobody has that is picking it up."""
-    dialog = story.history.dialogs[number - 1]
-    dialog.written.append(Written(story.now, operator))
-    if not dialog.takings:
-        dialog.takings.append((story.now, operator))
-    story.product.operator_answers(operator, number)
+def answer(story: Story, operator: str, number: int, confirmed: bool = True) -> None:
+    """An operator sends an answer; to a dialog nobody has, or that waits for them, that is picking it up."""
+    dialog, person = story.looked_at(number), story.history.operators[operator]
+    outcome = of_answering(story.history, dialog, person, story.now, confirmed=confirmed)
+    has_it = holding(story.history, dialog, story.now)
+    if story.tries(outcome, lambda: story.product.operator_answers(operator, number, confirmed=confirmed)):
+        person.acts.append(story.now)
+        dialog.written.append(Written(story.now, operator))
+        if not has_it.is_picked_up:
+            dialog.moves.append(Move(story.now, PICKED_UP, operator))
 
 
 @step
 def operator_closes(story: Story, operator: str, number: int) -> None:
     """An operator closes a dialog."""
-    story.history.dialogs[number - 1].closings.append((story.now, "closed_by_operator"))
-    story.product.operator_closes(operator, number)
+    dialog, person = story.looked_at(number), story.history.operators[operator]
+    outcome = of_closing(story.history, dialog, person, story.now)
+    if story.tries(outcome, lambda: story.product.operator_closes(operator, number)):
+        person.acts.append(story.now)
+        dialog.moves.append(Move(story.now, CLOSED_BY_OPERATOR))
 
 
 @step

@@ -1,7 +1,8 @@
-"""The rules Z, A, S, P and Q1 to Q3 once more: small, slow, and written from behaviour.md alone.
+"""The rules P once more, and what a dialog shows: small, slow, and written from behaviour.md alone.
 
-Nothing is remembered between two questions: every answer is worked out from the whole history of facts (`facts.py`), by the
-words of the rule it cites. It imports nothing from the product. Moments are those of the facts, told by a clock that nobody
+With start_rules.py (Z, A, S), life_rules.py (Q9, Q11) and queue_rules.py (Q) it is the oracle. Nothing is remembered between
+two questions: every answer is worked out from the whole history of facts (`facts.py`), by the words of the rule it cites. It
+imports nothing from the product. Moments are those of the facts, told by a clock that nobody
 sets; `Deadline.stored` and `messages` are by the clock on the wall.
 """
 
@@ -9,135 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tests.model.facts import NEVER, Dialog, History, Operator, Process, Timeline, Visit, Visitor, Word
+from tests.model.facts import NEVER, Dialog, History, Process, Visit, Visitor, Word
+from tests.model.life_rules import life_at, lives
+from tests.model.start_rules import Deadline, deadline, due, stored_at
 
 GOODBYE = timedelta(seconds=2)  # P2 a
 IN_FLIGHT = timedelta(seconds=0.5)  # after a goodbye: a sign was sent before it (docs/decisions/0020)
 SETTLING = timedelta(seconds=0.3)  # after a goodbye's two seconds: then it is written (docs/decisions/0003)
 PROCESS_LEASE = timedelta(seconds=30)  # of a live process, for all visits it holds (docs/decisions/0003)
-STANDS_STILL = timedelta(seconds=2)  # after the last moment at which signs of workspaces could be stored (0011)
-
-EMAIL_ONLY_LASTS = timedelta(days=30)  # M10
-OPEN = ("queue", "chatting")  # Q9
 LEFT_NOTICE, WENT_OFFLINE, CAME_BACK = "left_notice", "went_offline", "came_back"  # the messages of P4, P5, P6
 BROUGHT_IN = "brought_in"  # the message of M8
-
-
-def due(begin: datetime, length: Timeline[int]) -> datetime:
-    """The first moment not before `begin` at which the length then set has passed since `begin`.
-
-    Z2: the moment the rule names, but never one before the setting that caused it was stored.
-    """
-    for since, until, seconds in length.periods():
-        moment = max(begin + timedelta(seconds=seconds), since, begin)
-        if moment < until:
-            return moment
-    return NEVER
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """When it is reached, and the moment it is stored with, by the clock on the wall."""
-
-    reached_at: datetime
-    stored: datetime
-
-
-def deadline(history: History, left_at: datetime, known_at: datetime, setting: str) -> Deadline:
-    """P4, P5: reached when the clock on the wall first shows that the length then set (0: never) has passed since `left_at`.
-
-    Z2, Z3: it is stored with the moment the rule names, though the clock was set beyond it; with none before the setting was
-    stored, nor before `known_at`, when it was stored that the visitor had left.
-    """
-    for since, until, seconds in history.settings[setting].periods():
-        if seconds == 0:
-            continue
-        stored = history.shown(left_at) + timedelta(seconds=seconds)
-        for caused_at in (since, known_at):
-            if caused_at > left_at:
-                stored = max(stored, history.shown(caused_at))
-        for clock_set, clock_set_again, ahead in history.ahead.periods():
-            reached = max(stored - ahead, known_at, since, clock_set)
-            if reached < min(until, clock_set_again):
-                return Deadline(reached, stored)
-    return Deadline(NEVER, NEVER)
-
-
-# --- A: who is online
-
-
-def is_online(history: History, operator: Operator, at: datetime) -> bool:
-    """Effectively online at that moment (A1, A2)."""
-    return operator.is_active.at(at) and operator.status.at(at) == "online" and has_live_workspace(history, operator, at)
-
-
-def has_live_workspace(history: History, operator: Operator, at: datetime) -> bool:
-    """A2: the last sign of life is at most `operator_lease` old.
-
-    While signs of life cannot be stored, leases are judged by the moment at which that began (P9, docs/decisions/0011).
-    """
-    last = last_sign(history, operator, at)
-    judged_at = min(at, history.heard.before(at) + STANDS_STILL)
-    return last is not None and judged_at - last <= timedelta(seconds=history.settings["operator_lease"].at(at))
-
-
-def last_sign(history: History, operator: Operator, at: datetime) -> datetime | None:
-    """The last sign of life; none after signing out. When a silence of ours ends, a lease alive in it runs anew (P9)."""
-    happened = [(stored_at(history, sign), "sign", sign) for sign in operator.signs]
-    happened += [(out, "out", out) for out in operator.sign_outs]
-    happened += [(pause.again, "silence", pause.last + STANDS_STILL) for pause in history.heard.pauses]
-    last = None
-    for moment, what, judged_at in sorted(happened):
-        if moment > at:
-            break
-        if what == "sign":
-            last = moment
-        elif what == "out":
-            last = None
-        elif last is not None and judged_at - last <= timedelta(seconds=history.settings["operator_lease"].at(moment)):
-            last = moment
-    return last
-
-
-def online_at(history: History, department: str | None, language: str, at: datetime) -> set[str]:
-    """A4: names of the operators who were online for a department and a language. Without a department: by language alone (S1)."""
-    return {
-        operator.name
-        for operator in history.operators.values()
-        if is_online(history, operator, at)
-        and language in operator.languages.at(at)
-        and (department is None or department in operator.departments.at(at))
-    }
-
-
-# --- S: how a dialog starts
-
-
-def department(history: History, dialog: Dialog) -> str | None:
-    """A5: the department asked for; none if it is unknown or archived."""
-    asked = dialog.asked_department
-    known = asked in history.departments and not history.departments[asked].at(dialog.started_at)
-    return asked if known else None
-
-
-def language(history: History, dialog: Dialog) -> str:
-    """A5: the language asked for; the account's first if it is unknown."""
-    return dialog.asked_language if dialog.asked_language in history.languages else history.languages[0]
-
-
-def started_offline(history: History, dialog: Dialog) -> bool:
-    """S1: nobody was online for it at the moment it started."""
-    return not online_at(history, department(history, dialog), language(history, dialog), dialog.started_at)
-
-
-def started_email_only(history: History, dialog: Dialog) -> bool:
-    """M5, M8: a left message is kept out of the workspace if that was set when it started."""
-    return not history.settings["left_messages_in_workspace"].at(dialog.started_at) and started_offline(history, dialog)
-
-
-def is_email_only(history: History, dialog: Dialog, at: datetime) -> bool:
-    """M8: kept out of the workspace until it is brought in."""
-    return started_email_only(history, dialog) and not any(moment <= at for moment in dialog.brought_in)
 
 
 # --- P: presence
@@ -202,11 +84,6 @@ def written_at(history: History, end: datetime, goodbye: datetime | None, latest
     found_at = end + SETTLING if goodbye is not None else runs_out(history, latest[True])
     written = next((turn for turn in process.turns if turn >= found_at), end)
     return max(written, end)
-
-
-def stored_at(history: History, at: datetime) -> datetime:
-    """Z2: what was heard while the database was away is stored when it is back: nothing follows from it before."""
-    return next((until for since, until in history.without_database if since <= at < until), at)
 
 
 def is_lost(history: History, goodbye: Word) -> bool:
@@ -308,19 +185,6 @@ class Absence:
     came_back: bool  # P6: ended by a new visit; else by a push token (P7), by the dialog's end, or not yet
 
 
-def closings(history: History, dialog: Dialog) -> list[tuple[datetime, str]]:
-    """Q9: when and how the dialog was closed: by a person, or, email-only, 30 days after its last message (M10)."""
-    if dialog.closings or not started_email_only(history, dialog) or dialog.brought_in:
-        return dialog.closings
-    return [(dialog.written[-1].at + EMAIL_ONLY_LASTS, "closed")]
-
-
-def open_periods(history: History, dialog: Dialog) -> list[Period]:
-    """Q9: from its start until it was closed."""
-    ends = [moment for moment, _ in closings(history, dialog)]
-    return [Period(dialog.started_at, ends[0] if ends else NEVER)]
-
-
 def absences(history: History, dialog: Dialog) -> Iterator[Absence]:
     """P3 to P7 and P10: every absence of the visitor that touches the open dialog, each deadline with its own moment."""
     here = presence(history, dialog.visitor)
@@ -334,7 +198,7 @@ def absences(history: History, dialog: Dialog) -> Iterator[Absence]:
 def away(history: History, dialog: Dialog) -> Iterator[tuple[datetime, datetime, bool]]:
     """(left at, until, ended by a new visit) for each time the dialog's visitor was away from it while it was open."""
     here = presence(history, dialog.visitor)
-    for opened in open_periods(history, dialog):
+    for opened in lives(history, dialog):
         moments = {period.begin for period in here} | {period.end for period in here} | {opened.begin, opened.end}
         if dialog.from_app:
             moments |= {report.at for report in history.reports} | {at for at, _ in history.refused_tokens}
@@ -365,13 +229,13 @@ class Shown:
 
 def shown(history: History, dialog: Dialog, at: datetime) -> Shown:
     """P3, P5, P6, P10: the dialog's current state and label at that moment."""
-    is_open = any(period.begin <= at < period.end for period in open_periods(history, dialog))
+    opened = life_at(history, dialog, at)
     now = next((one for one in absences(history, dialog) if one.left_at <= at < one.ended_at), None)
     if now is not None:
-        return Shown(is_open, now.offline is not None and now.offline.reached_at <= at, now.left_at)
+        return Shown(at < opened.end, now.offline is not None and now.offline.reached_at <= at, now.left_at)
     always_online = is_always_online(history, dialog, at)
-    met = any(period.begin <= at and period.end > dialog.started_at for period in presence(history, dialog.visitor))
-    return Shown(is_open, not met and not always_online, None)
+    met = any(period.begin <= at and period.end > opened.begin for period in presence(history, dialog.visitor))
+    return Shown(at < opened.end, not met and not always_online, None)
 
 
 def messages(history: History, dialog: Dialog, at: datetime) -> list[tuple[datetime, str]]:
@@ -388,50 +252,6 @@ def messages(history: History, dialog: Dialog, at: datetime) -> list[tuple[datet
     return sorted((stored, what) for moment, stored, what in told if moment <= at)
 
 
-def state(history: History, dialog: Dialog, at: datetime) -> str:
-    """Q9: queue, chatting, how it was closed, and `closed` when it can be reopened no longer."""
-    closed = [(moment, how) for moment, how in closings(history, dialog) if moment <= at]
-    if closed:
-        moment, how = closed[0]
-        return how if at < due(moment, history.settings["reopen_window"]) else "closed"
-    return "chatting" if any(moment <= at for moment, _ in dialog.takings) else "queue"
-
-
-def section(history: History, dialog: Dialog, operator: Operator, at: datetime) -> str | None:
-    """Q1 to Q3: the part of this operator's left panel that holds the dialog; None if no part does."""
-    if state(history, dialog, at) not in OPEN or is_email_only(history, dialog, at):
-        return None
-    taken = [name for moment, name in dialog.takings if moment <= at]
-    if taken:
-        if taken[-1] == operator.name:
-            return "in_dialog"
-        return "others" if operator.is_supervisor else None
-    asked, spoken = department(history, dialog), language(history, dialog)
-    mine = spoken in operator.languages.at(at) and (asked is None or asked in operator.departments.at(at))
-    if not (operator.is_supervisor or mine):
-        return None
-    return "offline" if shown(history, dialog, at).is_offline else "general"
-
-
-# --- where a message goes
-
-
-def receiver(history: History, visitor: Visitor, asked_department: str | None, asked_language: str, at: datetime) -> Dialog | None:
-    """Q9, M10: the open dialog that a visitor's message written now joins; None: it starts one.
-
-    An email-only dialog is joined only while the service is offline for what the message asks for.
-    """
-    theirs = [one for one in history.dialogs if one.visitor is visitor and state(history, one, at) in OPEN]
-    for dialog in theirs:
-        if not started_email_only(history, dialog):
-            return dialog
-    for dialog in theirs:
-        new = Dialog(visitor, at, asked_department, asked_language)
-        if not is_email_only(history, dialog, at) or started_offline(history, new):
-            return dialog
-    return None
-
-
 def ends_of_visits(history: History) -> list[datetime]:
     """Every moment at which a visit ended, or will end if nothing else happens."""
     return [
@@ -440,7 +260,7 @@ def ends_of_visits(history: History) -> list[datetime]:
 
 
 def deadlines(history: History, at: datetime) -> list[datetime]:
-    """Every moment after `at` at which something will happen by itself, as far as it can be told now."""
+    """Every moment after `at` at which presence will do something by itself, as far as it can be told now."""
     moments = set(ends_of_visits(history))
     for dialog in history.dialogs:
         for absence in absences(history, dialog):

@@ -4,7 +4,8 @@ Live processes are `LiveApp`s without sockets: their handlers are called as the 
 are turned by hand. Pages, workspaces and people are known here by the names the histories use.
 """
 
-from collections.abc import Coroutine
+import random
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,25 +14,44 @@ from typing import Any
 from django.db import DatabaseError, OperationalError
 
 from dialogs import queues, tasks
-from dialogs.actions import assignment, conversation, devices, presence
+from dialogs.actions import assignment, conversation, devices, errors, presence
 from dialogs.actions.presence import LONGEST_GAP, Arrival, OutageBetween
 from dialogs.live import tickets
 from dialogs.live.app import LiveApp
 from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Visits
 from dialogs.live.streams import Streams
-from dialogs.models import Dialog, Visitor
+from dialogs.models import Dialog, DialogEvent, EventKind, Visitor
 from operators import actions as people_actions
-from operators import history
+from operators import configuration, history
 from operators import tasks as people_tasks
 from operators.availability import service_states
 from operators.models import Department, Language, Operator
 from tests import people
+from tests.model import queue_rules
 from tests.model.clock import Clock
 
 NOBODY: Any = None
 SCOPE: dict[str, Any] = {"headers": []}
 RENEW_EVERY = 5  # seconds, as LiveApp does
+
+
+OUTCOMES: dict[type[errors.Refused], str] = {
+    errors.DialogClosed: queue_rules.IS_CLOSED,
+    errors.AlreadyTaken: queue_rules.IS_TAKEN,
+    errors.NotYours: queue_rules.NOT_THEIRS,
+    errors.NeedsConfirmation: queue_rules.ASKS,
+    errors.Refused: queue_rules.REFUSED,
+}
+
+
+def outcome_of(action: Callable[[], None]) -> str:
+    """Do it, and say what comes of it."""
+    try:
+        action()
+    except errors.Refused as refusal:
+        return OUTCOMES[type(refusal)]
+    return queue_rules.DONE
 
 
 def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -104,10 +124,17 @@ class Product:
         self.account = people.make_account("north-tea", left_messages_email="left@north-tea.example", **settings)
         self.departments = {row.slug: row for row in Department.objects.filter(account=self.account)}
         self.languages = {row.code: row for row in Language.objects.filter(account=self.account)}
-        self.operators = {name: people.make_operator(self.account, name, **fields) for name, fields in operators.items()}
+        self.operators = {name: self._appointed(name, **fields) for name, fields in operators.items()}
         self.visitors = {name: people.make_visitor(self.account, name=name, email=f"{name}@mail.example") for name in visitors}
         self.processes: dict[str, Process] = {}
         self.submissions = 0
+
+    def _appointed(self, name: str, departments: tuple[str, ...], languages: tuple[str, ...], **fields: Any) -> Operator:
+        """A person whose history begins with departments and languages, as in the admin (A4)."""
+        person = people.make_operator(self.account, name, departments=(), languages=(), **fields)
+        theirs = {"departments": [self.departments[s] for s in departments], "languages": [self.languages[c] for c in languages]}
+        people_actions.change_people(person, **theirs, active=True)
+        return person
 
     # ----- processes -----
 
@@ -135,6 +162,8 @@ class Product:
         tasks.apply_setting_changes()
         tasks.end_lost_visits()
         tasks.advance_dialogs()
+        random.seed(self.clock.true.isoformat())  # ties are random (Q7), and the same when a history is lived through again
+        tasks.assign_dialogs()
 
     # ----- visitors -----
 
@@ -212,15 +241,45 @@ class Product:
     def dialog(self, number: int) -> Dialog:
         return Dialog.objects.get(account=self.account, number=number)
 
-    def operator_takes(self, operator: str, number: int) -> None:
-        assignment.take(self.dialog(number).pk, self.operators[operator])
+    def operator_takes(self, operator: str, number: int, *, instead_of: str | None, confirmed: bool) -> None:
+        holder_id = self.operators[instead_of].pk if instead_of else None
+        assignment.take(self.dialog(number).pk, self._person(operator), instead_of=holder_id, confirmed=confirmed)
 
-    def operator_answers(self, operator: str, number: int) -> None:
+    def operator_answers(self, operator: str, number: int, *, confirmed: bool) -> None:
         self.submissions += 1
-        conversation.answer(self.dialog(number).pk, self.operators[operator], "It is on its way.", key=f"key-{self.submissions}")
+        key = f"key-{self.submissions}"
+        conversation.answer(self.dialog(number).pk, self._person(operator), "It is on its way.", key=key, confirmed=confirmed)
 
     def operator_closes(self, operator: str, number: int) -> None:
-        conversation.close_by_operator(self.dialog(number).pk, self.operators[operator])
+        conversation.close_by_operator(self.dialog(number).pk, self._person(operator))
+
+    def transfers(self, operator: str, number: int, what: str, to: str | None, department: str | None, *, confirmed: bool) -> None:
+        dialog_id, actor = self.dialog(number).pk, self._person(operator)
+        if to is not None:
+            assignment.transfer_to_operator(dialog_id, actor, self.operators[to].pk, confirmed=confirmed)
+        elif department is not None:
+            assignment.transfer_to_department(dialog_id, actor, self.departments[department].pk)
+        else:
+            assignment.return_to_queue(dialog_id, actor)
+
+    def limits_operator(self, name: str, setting: str, value: int | None) -> None:
+        people_actions.change_limits(self._person(name), {setting: value}, actor=None)
+
+    def changes_department(self, slug: str, pickup_timeout: int | None) -> None:
+        department = Department.objects.get(pk=self.departments[slug].pk)
+        department.pickup_timeout = pickup_timeout
+        configuration.save_part(department, actor=None)
+
+    def archives(self, slug: str, *, archived: bool) -> None:
+        department = Department.objects.get(pk=self.departments[slug].pk)
+        (configuration.archive_part if archived else configuration.restore_part)(department, actor=None)
+
+    def assigned_since(self, event_id: int) -> list[tuple[int, int, str]]:
+        """(event id, dialog number, operator) of what automatic assignment has given after that event, in its order."""
+        rows = DialogEvent.objects.filter(account=self.account, kind=EventKind.ASSIGNED, pk__gt=event_id).order_by("pk")
+        names = {person.pk: name for name, person in self.operators.items()}
+        found = rows.values_list("pk", "dialog__number", "data__operator")
+        return [(pk, number, names[operator_id]) for pk, number, operator_id in found]
 
     def brings_in(self, operator: str, number: int) -> None:
         conversation.bring_into_workspace(self.dialog(number).pk, actor=self.operators[operator])

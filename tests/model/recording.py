@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.model.machine import Presence
+from tests.model.machine import Lived, Presence
+from tests.model.queue_machine import Queues
 from tests.model.story import STEPS, Story
 
 HISTORIES = Path(__file__).with_name("histories.jsonl")
@@ -17,8 +18,8 @@ COUNT = 200
 SHORTEST = 8  # steps
 
 
-class Recorded(Presence):
-    """The same random histories; those that ended well are kept."""
+class Recorded(Lived):
+    """Random histories that are kept if they end well."""
 
     kept: dict[str, set[Any]] = {}  # line: what is in it
 
@@ -26,6 +27,14 @@ class Recorded(Presence):
         if hasattr(self, "story") and len(self.story.told) >= SHORTEST and not self.story.went_wrong:
             self.kept[self.story.line] = contents(self.story)
         super().teardown()
+
+
+class RecordedPresence(Recorded, Presence):
+    """Those of presence."""
+
+
+class RecordedQueues(Recorded, Queues):
+    """Those of queues."""
 
 
 def contents(story: Story) -> set[Any]:
@@ -36,6 +45,7 @@ def contents(story: Story) -> set[Any]:
     for row in story.product.dialogs():
         found.add(("messages", *(message.code or message.kind for message in row.messages.all())))
         found.add((row.start_state, row.is_offline, row.state, row.from_app, row.always_online, row.email_only))
+        found.add((row.state, row.operator_id is None, row.assigned_at is None, len(row.passed_over)))
     return found
 
 

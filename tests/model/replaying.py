@@ -4,10 +4,11 @@ import json
 
 from django.db import transaction
 
-from tests.model import app_steps, operator_steps, outage_steps, visitor_steps
+from tests.model import app_steps, operator_steps, outage_steps, queue_steps, visitor_steps
 from tests.model.story import STEPS, Story
 
-assert STEPS.keys() <= {name for module in (app_steps, operator_steps, outage_steps, visitor_steps) for name in vars(module)}
+STEP_KINDS = (visitor_steps, operator_steps, app_steps, outage_steps, queue_steps)
+assert STEPS.keys() <= {name for module in STEP_KINDS for name in vars(module)}
 
 
 def replay(line: str, *, thorough: bool = False) -> Story:

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.test import override_settings
 
-from tests.model import oracle
+from tests.model import oracle, queue_rules
 from tests.model.clock import Clock
 from tests.model.comparison import differences
-from tests.model.facts import History, Operator, Process, Timeline, Visitor
-from tests.model.product import Product
+from tests.model.facts import ASSIGNED, Dialog, History, Move, Operator, Process, Timeline, Visitor
+from tests.model.product import Product, outcome_of
 from webim_offline.environment import MailServer
 
 Step = Callable[..., None]
@@ -24,16 +24,23 @@ NOTICED_WITHIN = timedelta(seconds=1.4)  # how late a live process may notice th
 OPERATORS: dict[str, dict[str, Any]] = {
     "anna": {"departments": ("support",), "languages": ("en", "ru")},
     "boris": {"departments": ("sales",), "languages": ("ru",)},
+    "clara": {"departments": ("support",), "languages": ("en", "ru")},
     "vera": {"departments": (), "languages": ("en", "ru"), "role": "supervisor"},
 }
-VISITORS = ["marina", "oleg"]
+VISITORS = ["marina", "oleg", "nina", "pavel", "rita"]
+LIMITS = ("max_online_dialogs", "max_offline_dialogs")
 SETTINGS = {
     "visit_lease": 30,
     "operator_lease": 60,
     "left_notice_after": 120,
     "offline_after": 1200,
     "left_messages_in_workspace": True,
-    "reopen_window": 0,  # reopening is not told here
+    "assignment": "manual",
+    "pickup_timeout": 60,
+    "reopen_window": 600,
+    "close_after": 259_200,
+    "max_online_dialogs": 0,
+    "max_offline_dialogs": 0,
 }
 
 
@@ -89,6 +96,7 @@ class Story:
         self.moments: list[datetime] = []  # of the steps: what the past is asked for
         self.latest_shown = self.clock.now  # by the clock on the wall
         self.has_database = self.has_clock_worker = True
+        self.latest_assigned = 0  # id of the newest event of automatic assignment
         self.went_wrong = False
 
     def __enter__(self) -> "Story":
@@ -101,6 +109,7 @@ class Story:
             languages=["en", "ru"],
             departments={slug: Timeline(now, False) for slug in ("support", "sales")},
             ahead=Timeline(now, timedelta()),
+            pickup_timeouts={slug: Timeline(now, None) for slug in ("support", "sales")},
             operators={
                 name: Operator(
                     name,
@@ -109,6 +118,7 @@ class Story:
                     Timeline(now, frozenset(fields["departments"])),
                     Timeline(now, frozenset(fields["languages"])),
                     is_supervisor=fields.get("role") == "supervisor",
+                    limits={limit: Timeline(now, None) for limit in LIMITS},
                 )
                 for name, fields in OPERATORS.items()
             },
@@ -181,12 +191,50 @@ class Story:
         if self.has_database and self.has_clock_worker:
             self.history.sweep.ran(self.now, self.clock.now)
             self.product.run_clock_worker()
+            self.observe_assignments()
+
+    def observe_assignments(self) -> None:
+        """What automatic assignment gave becomes a fact, one after the other; then nothing may be left to give (Q7)."""
+        for event_id, number, operator in self.product.assigned_since(self.latest_assigned):
+            self.latest_assigned = event_id
+            allowed = queue_rules.admissible(self.history, self.now)
+            if (number, operator) not in allowed and not self.is_unnoticed:
+                raise Difference(f"#{number} was given to {operator}; the rules allow {sorted(allowed)}")
+            self.history.dialogs[number - 1].moves.append(Move(self.now, ASSIGNED, operator))
+        if (left := queue_rules.admissible(self.history, self.now)) and not self.is_unnoticed:
+            raise Difference(f"nothing was given; the rules allow {sorted(left)}")
+
+    @property
+    def is_unnoticed(self) -> bool:
+        """The end of a visit may not have been noticed yet."""
+        return any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history))
+
+    def looked_at(self, number: int) -> Dialog:
+        """The dialog that somebody is about to do something with.
+
+        What has gone back to its queue since the clock worker ran last is back there in the rows as soon as it runs again,
+        within a second (Q8): here it just has.
+        """
+        just_now = self.now - timedelta(milliseconds=1)
+        for dialog in self.history.dialogs:
+            had = queue_rules.holding(self.history, dialog, just_now).operator if dialog.started_at <= just_now else None
+            if had is not None and queue_rules.holding(self.history, dialog, self.now).operator is None:
+                self.run_clock_worker()
+                break
+        return self.history.dialogs[number - 1]
+
+    def tries(self, outcome: str, action: Callable[[], None]) -> bool:
+        """Somebody tries to do something; it comes to what the rules say. Returns whether it happened."""
+        says = outcome_of(action)
+        if says != outcome:
+            raise Difference(f"{self.told[-1]}: the product says {says}, the rules say {outcome}")
+        return says == queue_rules.DONE
 
     def compare(self) -> None:
         """Raises Difference. Nothing is asked in an outage, and while the end of a visit may not have been noticed yet."""
         if not (self.has_database and self.has_clock_worker):
             return
-        if any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history)):
+        if self.is_unnoticed:
             return
         if found := differences(self):
             raise Difference("\n".join(found))

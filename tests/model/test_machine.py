@@ -3,9 +3,15 @@
 import pytest
 
 from tests.model.machine import Presence
+from tests.model.queue_machine import Queues
 from tests.model.shrinking import hunt
 
 
 @pytest.mark.django_db
 def test_presence():
-    hunt(Presence, examples=90, steps=30, derandomize=True)
+    hunt(Presence, examples=45, steps=30, derandomize=True)
+
+
+@pytest.mark.django_db
+def test_queues():
+    hunt(Queues, examples=45, steps=30, derandomize=True)

@@ -1,7 +1,8 @@
 """What visitors and their browsers do."""
 
-from tests.model import oracle
-from tests.model.facts import Dialog, Written
+from tests.model.facts import CLOSED_BY_VISITOR, Dialog, Move, Written
+from tests.model.life_rules import is_open, receiver
+from tests.model.queue_rules import DONE, IS_CLOSED
 from tests.model.story import Page, Story, step
 
 OTHER = "es"  # a language the account does not have
@@ -72,7 +73,7 @@ def write(story: Story, visitor: str, tab: str | None, department: str, language
     person = story.history.visitors[visitor]
     if page is not None:
         person.gave_sign(page.key, story.now, "web")
-    dialog = oracle.receiver(story.history, person, department or None, language, story.now)
+    dialog = receiver(story.history, person, department or None, language, story.now)
     if dialog is None:
         dialog = Dialog(person, story.now, department or None, language, from_app)
         story.history.dialogs.append(dialog)
@@ -84,9 +85,10 @@ def write(story: Story, visitor: str, tab: str | None, department: str, language
 @step
 def visitor_closes(story: Story, number: int) -> None:
     """The visitor ends the chat."""
-    dialog = story.history.dialogs[number - 1]
-    dialog.closings.append((story.now, "closed_by_visitor"))
-    story.product.visitor_closes(dialog.visitor.name, number)
+    dialog = story.looked_at(number)
+    outcome = DONE if is_open(story.history, dialog, story.now) else IS_CLOSED
+    if story.tries(outcome, lambda: story.product.visitor_closes(dialog.visitor.name, number)):
+        dialog.moves.append(Move(story.now, CLOSED_BY_VISITOR))
 
 
 @step
