@@ -27,8 +27,8 @@ def row(page, name):
     return page.get_by_role("row", name=re.compile(f"^{name}"))
 
 
-def test_a_status_set_by_a_supervisor_is_shown_to_whose_it_is(sign_in, team, server):
-    anna, name = sign_in("anna"), server.run("print(Operator.objects.get(username='anna'))")
+def test_a_status_set_by_a_supervisor_is_shown_to_whose_it_is(sign_in, team):
+    anna = sign_in("anna")
     vera = team()
     row(vera, "Anna").get_by_label("Status of Anna").select_option("Break: lunch")
     expect(anna.get_by_label("Status", exact=True)).to_have_value("lunch", timeout=4000)
