@@ -22,13 +22,15 @@ OURS = set(
     " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
 )
 IN_PARALLEL = ("-n", "2")
-# these use no database, or start processes that choose theirs: once is enough
+# these use no database, start processes that choose theirs, or have recordings for PostgreSQL (model): once is enough
 ONCE = (
     "browser/test_presence",
     "crash/test_clock_outages",
     "crash/test_database_outages",
     "crash/test_kills",
     "crash/test_outages",
+    "model/test_machine",
+    "model/test_queue_rules",
     "crash/test_slow_readers",
     "test_deploy_guide",
     "test_architecture",
