@@ -60,7 +60,8 @@ def chat(people, server):
     def chat(text):
         page = people().new_page()
         page.goto(f"{server.url}/demo/")
-        page.get_by_role("button", name=re.compile("Chat with us|Leave a message")).click()
+        expect(page.get_by_role("button", name="Chat with us")).to_be_visible(timeout=SOON)  # Anna has just come online
+        page.get_by_role("button", name="Chat with us").click()
         window = page.get_by_role("dialog")
         window.get_by_role("textbox", name="Message").fill(text)
         window.get_by_role("button", name="Send", exact=True).click()
