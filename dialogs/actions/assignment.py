@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 
 from dialogs.actions import holding
 from dialogs.actions.assigner import assign_soon
+from dialogs.actions.closings import bring_up_to_date
 from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
 from dialogs.actions.record import Record, moved_to
 from dialogs.models import OPEN_STATES, Dialog, EventKind, State
@@ -28,13 +29,24 @@ def lock_dialog(dialog_id: int) -> Dialog:
     return Dialog.objects.select_for_update(no_key=True).get(pk=dialog_id)
 
 
-def lock_open_dialog(dialog_id: int) -> tuple[Dialog, Record]:
-    """An open dialog under its lock, and the record of what happens to it now. Raises Dialog.DoesNotExist, DialogClosed."""
+def lock_open_dialog(dialog_id: int, account: Account) -> tuple[Dialog, Record]:
+    """An open dialog of the account under its lock, and the record of what happens to it now.
+
+    Raises Dialog.DoesNotExist, also for another account's (X1), and DialogClosed.
+    """
     dialog = lock_dialog(dialog_id)
+    return dialog, record_of_open(dialog, account)
+
+
+def record_of_open(dialog: Dialog, account: Account) -> Record:
+    """The same for a dialog that is locked already."""
+    if dialog.account_id != account.pk:
+        raise Dialog.DoesNotExist
     record = Record(database_now())
+    bring_up_to_date([dialog])
     if not dialog.is_open or (dialog.closes_at is not None and dialog.closes_at <= record.now):
         raise DialogClosed  # if by time, the sweep is about to say so
-    return dialog, record
+    return record
 
 
 @atomic
@@ -47,7 +59,7 @@ def take(dialog_id: int, operator: Operator, *, instead_of: int | None = None, c
     account = lock_account_shared(operator.account_id)
     acted(operator)
     holding.lock_share(operator.pk)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     if not dialog.in_workspace:
         raise NotYours
     holder = dialog.operator_id
@@ -112,7 +124,7 @@ def transfer_to_operator(dialog_id: int, actor: Operator, target_id: int, *, con
     account = lock_account_shared(actor.account_id)
     acted(actor)
     holding.lock_share(target_id)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     _check_may_transfer(dialog, actor)
     target = Operator.objects.filter(pk=target_id, account=account, is_active=True).first()
     if target is None:
@@ -139,7 +151,7 @@ def transfer_to_department(dialog_id: int, actor: Operator, department_id: int) 
     """Q10: the dialog waits in another department's queue. Raises DialogClosed, AlreadyTaken, NotYours, Refused."""
     account = lock_account_shared(actor.account_id)
     acted(actor)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     _check_may_transfer(dialog, actor)
     department = Department.objects.filter(pk=department_id, account=account, archived_at=None).first()
     if department is None:
@@ -157,7 +169,7 @@ def return_to_queue(dialog_id: int, actor: Operator) -> Dialog:
     """Q10: the dialog waits in its own queue again. Raises DialogClosed, AlreadyTaken, NotYours, Refused."""
     account = lock_account_shared(actor.account_id)
     acted(actor)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     _check_may_transfer(dialog, actor)
     if dialog.operator_id is None:
         raise Refused(_("The dialog waits in the queue already."))

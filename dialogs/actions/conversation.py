@@ -10,7 +10,7 @@ from django.db.models import Subquery
 from dialogs import state, system_messages
 from dialogs.actions import holding
 from dialogs.actions.assigner import assign_soon
-from dialogs.actions.assignment import assign_soon_in, lock_dialog, lock_open_dialog, warnings_of_taking
+from dialogs.actions.assignment import assign_soon_in, lock_dialog, lock_open_dialog, record_of_open, warnings_of_taking
 from dialogs.actions.deadlines import catch_up, close_overdue
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, NeedsConfirmation, NotYours
 from dialogs.actions.presence import Arrival, page_wrote
@@ -326,7 +326,7 @@ def answer(dialog_id: int, operator: Operator, text: str, *, key: str, confirmed
     dialog = lock_dialog(dialog_id)
     if Message.objects.filter(author=operator, client_key=key).exists():
         return dialog
-    dialog, record = lock_open_dialog(dialog_id)
+    record = record_of_open(dialog, account)
     if dialog.operator_id not in {None, operator.pk}:
         raise AlreadyTaken(str(dialog.operator))
     if dialog.state == State.QUEUE:
@@ -354,7 +354,7 @@ def close_by_operator(dialog_id: int, operator: Operator) -> Dialog:
     """Close a dialog: its operator, or a supervisor (Q9). Raises DialogClosed, NotYours, AlreadyTaken."""
     account = lock_account_shared(operator.account_id)
     acted(operator)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     if dialog.operator_id != operator.pk and not operator.is_supervisor:
         if dialog.operator is None:
             raise NotYours
@@ -368,7 +368,7 @@ def close_by_visitor(visitor_id: int, number: int) -> Dialog:
     """The visitor ends the chat (W4). Raises Dialog.DoesNotExist for another's dialog, DialogClosed."""
     account_id, dialog_id = Dialog.objects.values_list("account_id", "pk").get(visitor=visitor_id, number=number)
     account = lock_account_shared(account_id)
-    dialog, record = lock_open_dialog(dialog_id)
+    dialog, record = lock_open_dialog(dialog_id, account)
     _close(account, dialog, State.CLOSED_BY_VISITOR, EventKind.CLOSED_BY_VISITOR, record, actor=None)
     return dialog
 

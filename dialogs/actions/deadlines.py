@@ -1,7 +1,7 @@
 """Alarms that have rung, and settings that changed while people were away (P4, P5, P8, Z2)."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -10,11 +10,12 @@ from django.db.models.functions import Greatest
 
 from dialogs import state
 from dialogs.actions.assigner import assign_soon
+from dialogs.actions.closings import CLOSINGS, bring_up_to_date, move_closings
 from dialogs.actions.holding import pickup_timeouts
 from dialogs.actions.record import Record, visitor_channel
 from dialogs.actions.timeouts import timeouts_by_account
 from dialogs.bulk import update_rows
-from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Dialog, Message, Pulse, State, Visit
+from dialogs.models import OPEN_STATES, Dialog, Message, Pulse, State, Visit
 from operators.actions import TIMEOUTS, VISIT_LEASE, lock_account_shared
 from operators.models import Account, SettingChange
 from webim_offline.database_clock import database_now
@@ -22,13 +23,13 @@ from webim_offline.database_clock import database_now
 logger = logging.getLogger(__name__)
 BATCH = 500
 POISONED_FOR = timedelta(hours=1)
-CLOSE_AFTER, REOPEN_WINDOW, PICKUP_TIMEOUT = "close_after", "reopen_window", "pickup_timeout"
-CLOSINGS = (CLOSE_AFTER, REOPEN_WINDOW)
+PICKUP_TIMEOUT = "pickup_timeout"
 RUNG_AT_ONCE = 2000  # rows locked together
 RUNG_A_SECOND = 10_000
 READ = (
     "account_id", "visitor_id", "operator_id", "state", "in_workspace", "revision", "away_since", "left_notice_at",
     "went_offline_at", "is_offline", "closes_at", "always_online", "away_not_before", "wake_at", "closed_at", "last_message_at",
+    "last_is_visitors", "pickup_by",
 )  # fmt: skip
 WRITTEN = (*Dialog.ADVANCED, "state", "closed_at")
 
@@ -50,11 +51,10 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
         return 0
     timeouts = _timeouts(dialogs, now)
     record = Record(now)
-    moving = _accounts_whose_closings_move(dialogs, now)
+    bring_up_to_date(dialog for dialog in dialogs if dialog.closes_at is not None and dialog.closes_at <= now)
     for dialog in dialogs:
-        advance = state.caught_up if dialog.account_id in moving else state.advance
         try:
-            facts, steps = advance(dialog.facts, timeouts[dialog.account_id], now)
+            facts, steps = state.advance(dialog.facts, timeouts[dialog.account_id], now)
         except Exception:
             logger.exception("dialog %s: the rules failed, looking again in an hour", dialog.pk)
             dialog.wake_at = now + POISONED_FOR
@@ -62,22 +62,15 @@ def advance_due_dialogs(limit: int = BATCH) -> int:
         dialog.settle(facts, timeouts[dialog.account_id])
         _close(dialog, steps, record)
         record.steps(dialog, steps, timeouts[dialog.account_id])
+    _forget_whom_closed_ones_waited_for(dialogs)
     record.write(dialogs, WRITTEN)
     assign_soon({dialog.account_id for dialog in dialogs if dialog.is_offline or not dialog.is_open})
     return len(dialogs)
 
 
-def _accounts_whose_closings_move(dialogs: Iterable[Dialog], now: datetime) -> set[int]:
-    """Accounts whose dialogs may close by another time than is stored with them: `apply_setting_changes` is about to say which."""
-    closing = {dialog.account_id for dialog in dialogs if dialog.closes_at is not None and dialog.closes_at <= now}
-    if not closing:
-        return set()
-    changes = SettingChange.objects.filter(handled_at=None, field__in=CLOSINGS, account__in=closing)
-    return set(changes.values_list("account_id", flat=True))
-
-
-def close_overdue(dialogs: Iterable[Dialog]) -> None:
+def close_overdue(dialogs: Sequence[Dialog]) -> None:
     """What time has done to these locked dialogs of one visitor and the sweep has not noticed yet (Q9, Q11, M10)."""
+    bring_up_to_date(dialogs)
     if not any(dialog.closes_at for dialog in dialogs):
         return
     now = database_now()
@@ -91,6 +84,7 @@ def close_overdue(dialogs: Iterable[Dialog]) -> None:
         dialog.settle(facts, timeouts[dialog.account_id])
         _close(dialog, steps, record)
         record.steps(dialog, steps, timeouts[dialog.account_id])
+    _forget_whom_closed_ones_waited_for(late)
     record.write(late, WRITTEN)
 
 
@@ -105,10 +99,17 @@ def _close(dialog: Dialog, steps: Iterable[state.Due], record: Record) -> None:
     """The state that the steps led to, and when the dialog closed first (Q9, Q11, M10)."""
     for at, step in steps:
         if step in CLOSED_AS:
-            if dialog.state == State.QUEUE and dialog.operator_id is not None:  # whoever it waited for has not begun with it
-                Dialog.objects.filter(pk=dialog.pk).update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
             dialog.state, dialog.closed_at = CLOSED_AS[step], dialog.closed_at or at
             record.channels.add(visitor_channel(dialog.visitor_id))
+
+
+def _forget_whom_closed_ones_waited_for(dialogs: Iterable[Dialog]) -> None:
+    """Whoever a dialog was assigned to when it closed had not begun with it: rare, so in a statement of its own."""
+    forgotten = [dialog for dialog in dialogs if not dialog.is_open and dialog.pickup_by is not None]
+    for dialog in forgotten:
+        dialog.operator_id = dialog.assigned_at = dialog.pickup_by = dialog.pickup_from = None
+    columns = ("operator_id", "assigned_at", "pickup_by", "pickup_from")
+    update_rows(Dialog, columns, [(dialog.pk, None, None, None, None) for dialog in forgotten])
 
 
 def catch_up(dialogs: Iterable[Dialog], record: Record) -> None:
@@ -155,7 +156,7 @@ def apply_setting_changes() -> int:
     if not changes:
         return 0
     for account_id, field in {(change.account_id, change.field) for change in changes if change.field in CLOSINGS}:
-        _move_closings(account_id, field)
+        move_closings(account_id, field)
     for account_id in {change.account_id for change in changes if PICKUP_TIMEOUT in change.field.split(".")[:2]}:
         _move_pickups(account_id)
     _ring({change.account_id for change in changes if change.field in TIMEOUTS and _acts_sooner(change)})
@@ -166,42 +167,12 @@ def apply_setting_changes() -> int:
     return len(changes)
 
 
-def _move_closings(account_id: int, field: str) -> None:
-    """Q9, Q11: what waits for the end of `close_after` or `reopen_window` ends by the new one, not before it was stored (Z2)."""
-    rows = Dialog.objects.filter(account=account_id)
-    if field == CLOSE_AFTER:
-        rows = rows.filter(state__in=OPEN_STATES, in_workspace=True, last_is_visitors=False)
-    else:
-        rows = rows.filter(state__in=REOPENABLE_STATES)
-    after = 0
-    while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:RUNG_AT_ONCE]):
-        after = ids[-1]
-        with transaction.atomic():
-            # the setting is read under the lock, as whoever answers or closes reads it
-            length = getattr(lock_account_shared(account_id), field)
-            stored_at = _latest_change(account_id, field)
-            moved = []
-            for dialog in rows.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk"):
-                since = dialog.last_message_at if field == CLOSE_AFTER else dialog.closed_at
-                if dialog.closes_at is not None and dialog.closes_at <= stored_at:
-                    continue  # over by the old time: the sweep is about to say so
-                is_never = field == CLOSE_AFTER and not length
-                closes_at = None if is_never else max(since + timedelta(seconds=length), stored_at)
-                wake_at = min((at for at in (dialog.wake_at, closes_at) if at is not None), default=None)
-                moved.append((dialog.pk, closes_at, wake_at))
-            update_rows(Dialog, ("closes_at", "wake_at"), moved)
-
-
-def _latest_change(account_id: int, field: str) -> datetime:
-    changes = SettingChange.objects.filter(account=account_id).order_by("-pk").values_list("at", flat=True)
-    return changes.filter(Q(field=field) | Q(field__startswith=f"department.{field}."))[0]
-
-
 @transaction.atomic
 def _move_pickups(account_id: int) -> None:
     """Q8: what is assigned waits as long as the new time says, from its assignment or the end of a later outage (P9, Z2)."""
     lock_account_shared(account_id)
-    stored_at = _latest_change(account_id, PICKUP_TIMEOUT)
+    named = Q(field=PICKUP_TIMEOUT) | Q(field__startswith=f"department.{PICKUP_TIMEOUT}.")
+    stored_at = SettingChange.objects.filter(named, account=account_id).order_by("-pk").values_list("at", flat=True)[0]
     rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__gt=stored_at)
     locked = list(rows.select_for_update(no_key=True).order_by("pk"))
     timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})

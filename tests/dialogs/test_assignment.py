@@ -484,3 +484,22 @@ def test_closing_what_nobody_has_picked_up_forgets_whom_it_waited_for(dialog, ve
     close_by_visitor(dialog.visitor_id, dialog.number)
     fresh(dialog)
     assert (dialog.operator, dialog.state, dialog.pickup_by) == (None, State.CLOSED_BY_VISITOR, None)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda dialog, stranger: take(dialog.pk, stranger),
+        lambda dialog, stranger: answer(dialog.pk, stranger, "Hello", key="k"),
+        lambda dialog, stranger: transfer_to_operator(dialog.pk, stranger, stranger.pk, confirmed=True),
+        lambda dialog, stranger: transfer_to_department(dialog.pk, stranger, stranger.account.departments.first().pk),
+        lambda dialog, stranger: return_to_queue(dialog.pk, stranger),
+        lambda dialog, stranger: close_by_operator(dialog.pk, stranger),
+    ],
+    ids=["take", "answer", "to an operator", "to a department", "to the queue", "close"],
+)
+def test_for_another_accounts_people_it_does_not_exist(other_account, dialog, act):
+    """X1, whatever the page that asks has checked."""
+    stranger = people.make_operator(other_account, online=True, role="supervisor")
+    with refused(Dialog.DoesNotExist):
+        act(dialog, stranger)

@@ -8,10 +8,12 @@ from dialogs import tasks
 from dialogs.actions import deadlines
 from dialogs.actions.assignment import take, transfer_to_operator
 from dialogs.actions.conversation import answer
+from dialogs.actions.errors import DialogClosed
 from dialogs.models import Dialog, EventKind, State
 from operators.actions import change_settings
 from operators.models import Account, SettingChange
 from tests import people
+from tests.passing_time import fresh, let_pass, sweep
 
 THREE_DAYS = timedelta(seconds=259_200)
 
@@ -27,30 +29,6 @@ def dialog(visitor, anna):
     dialog = people.start_dialog(visitor.account, visitor=visitor)
     answer(dialog.pk, anna, "It is on its way", key="a1")
     return fresh(dialog)
-
-
-def fresh(row):
-    row.refresh_from_db()
-    return row
-
-
-def let_pass(seconds):
-    """Move what is stored of closings into the past, as if `seconds` had passed; nobody has looked yet."""
-    ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in ("wake_at", "closes_at", "closed_at", "last_message_at"):
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for change in SettingChange.objects.all():
-        change.at -= ago
-        change.save(update_fields=["at"])
-
-
-def sweep():
-    """Twice: what must not happen again has its chance to."""
-    deadlines.advance_due_dialogs()
-    deadlines.advance_due_dialogs()
 
 
 def change(account, close_after):
@@ -174,3 +152,36 @@ class TestTheSettingIsChanged:
         dialog = people.start_dialog(account, visitor=visitor)
         change(account, 1)
         assert fresh(dialog).closes_at == dialog.last_message_at + timedelta(days=30)
+
+
+class TestWhileAChangeIsStoredAndNotApplied:
+    """Whoever acts in that second, or for as long as the clock worker is away, acts by the setting that is stored (Z2)."""
+
+    def test_a_hand_is_not_stopped_by_a_time_that_is_no_more(self, account, dialog, anna):
+        change_settings(account, {"close_after": 518_400}, actor=None)
+        let_pass(259_201)
+        answer(dialog.pk, anna, "One thing more", key="a2")
+        assert fresh(dialog).state == State.CHATTING
+        assert dialog.closes_at == dialog.last_message_at + 2 * THREE_DAYS
+
+    def test_a_hand_comes_too_late_by_the_shorter_one(self, account, dialog, anna):
+        change_settings(account, {"close_after": 60}, actor=None)
+        let_pass(61)
+        with pytest.raises(DialogClosed):
+            answer(dialog.pk, anna, "One thing more", key="a2")
+
+    def test_a_message_meets_the_dialog_as_the_shorter_one_left_it(self, account, visitor, dialog):
+        change_settings(account, {"close_after": 60}, actor=None)
+        let_pass(61)
+        answered_at = fresh(dialog).last_message_at
+        written = people.write(visitor, "Thanks")
+        assert (written.dialog.pk, written.is_new) == (dialog.pk, False)
+        assert silent(dialog).at == answered_at + timedelta(seconds=60)
+        assert dialog.events.filter(kind=EventKind.REOPENED).count() == 1
+
+    def test_the_sweep_looks_once_and_sets_the_alarm_anew(self, account, dialog):
+        change_settings(account, {"close_after": 518_400}, actor=None)
+        let_pass(259_201)
+        assert [deadlines.advance_due_dialogs(), deadlines.advance_due_dialogs()] == [1, 0]
+        assert fresh(dialog).state == State.CHATTING
+        assert dialog.closes_at == dialog.wake_at == dialog.last_message_at + 2 * THREE_DAYS

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from dialogs import tasks
-from dialogs.actions import deadlines
 from dialogs.actions.assignment import take, transfer_to_operator
 from dialogs.actions.conversation import answer, close_by_operator, close_by_visitor
 from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Device, Dialog, EventKind, StartState, State
@@ -13,6 +12,7 @@ from dialogs.queues import Section, queue_of
 from operators.actions import change_people, change_settings, set_status
 from operators.models import Account, Assignment, Operator, SettingChange
 from tests import people
+from tests.passing_time import fresh, let_pass, sweep
 from webim_offline.database_clock import database_now
 
 WINDOW = timedelta(seconds=600)
@@ -37,30 +37,6 @@ def dialog(visitor, anna):
     answer(dialog.pk, anna, "It is on its way", key="a1")
     close_by_operator(dialog.pk, anna)
     return fresh(dialog)
-
-
-def fresh(row):
-    row.refresh_from_db()
-    return row
-
-
-def let_pass(seconds):
-    """Move what is stored of closings into the past, as if `seconds` had passed; nobody has looked yet."""
-    ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in ("away_since", "wake_at", "left_notice_at", "went_offline_at", "closes_at", "closed_at", "last_message_at"):
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for change in SettingChange.objects.all():
-        change.at -= ago
-        change.save(update_fields=["at"])
-
-
-def sweep():
-    """Twice: what must not happen again has its chance to."""
-    deadlines.advance_due_dialogs()
-    deadlines.advance_due_dialogs()
 
 
 def kinds(dialog):
@@ -354,3 +330,12 @@ class TestEmailOnly:
         close_by_operator(online.pk, anna)
         assert people.write(visitor).dialog == online
         assert (fresh(online).state, fresh(by_mail).state) == (State.CHATTING, State.QUEUE)
+
+
+@pytest.mark.parametrize(("window", "passed", "is_new"), [(60, 61, True), (1200, 601, False)])
+def test_a_changed_window_that_is_not_applied_yet_decides(account, visitor, dialog, window, passed, is_new):
+    change_settings(account, {"reopen_window": window}, actor=None)
+    let_pass(passed)
+    written = people.write(visitor, "One thing more")
+    assert written.is_new is is_new
+    assert (written.dialog.pk != dialog.pk) is is_new
