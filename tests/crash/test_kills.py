@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,7 +54,7 @@ EVENTS = """
 addresses = (f"127.0.4.{number}" for number in itertools.count(1))
 
 
-class Person:
+class Person(ABC):
     """Does something again and again in a thread of its own until `over`; an outage is met by trying once more."""
 
     def __init__(self, over: threading.Event) -> None:
@@ -69,8 +70,9 @@ class Person:
             except (httpx.HTTPError, AssertionError) as failure:
                 self.failures.append(failure)
 
+    @abstractmethod
     def act(self) -> None:
-        raise NotImplementedError
+        """One thing this person does, or tries to."""
 
 
 class Visitor(Person):
