@@ -18,8 +18,8 @@ class Person:
     """
 
     id: int
-    departments: frozenset[int]
-    languages: frozenset[int]
+    departments: frozenset[int] = frozenset()
+    languages: frozenset[int] = frozenset()
     open: int = 0
     room: dict[bool, int] = field(default_factory=lambda: {False: UNBOUNDED, True: UNBOUNDED})
     acted_at: datetime | None = None

@@ -2,50 +2,107 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models
 
+from webim_offline.statements import Statement, run_together
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Rows to insert, as tuples in the order of `columns` (attribute names, such as dialog_id)."""
+
+    model: type[models.Model]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @property
+    def fields(self) -> list[models.Field]:
+        return _fields(self.model, self.columns)
+
+    def together(self) -> Statement:
+        """One statement for all rows (PostgreSQL)."""
+        fields = self.fields
+        arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
+        picks = ", ".join(f"c{i}{_cast(field)}" for i, field in enumerate(fields))
+        aliases = ", ".join(f"c{i}" for i in range(len(fields)))
+        sql = f"INSERT INTO {_table(self.model)} ({_names(fields)}) SELECT {picks} FROM unnest({arrays}) AS v({aliases})"  # noqa: S608
+        return sql, _columns(fields, self.rows)
+
+    def one_by_one(self) -> tuple[str, list[list[Any]]]:
+        """A statement of one row, and the values of each."""
+        fields = self.fields
+        marks = ", ".join(["%s"] * len(fields))
+        sql = f"INSERT INTO {_table(self.model)} ({_names(fields)}) VALUES ({marks})"  # noqa: S608
+        return sql, [_prepared(fields, row) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Values of `columns` to write, as tuples (primary key, value, value, ...)."""
+
+    model: type[models.Model]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @property
+    def fields(self) -> list[models.Field]:
+        return _fields(self.model, self.columns)
+
+    def together(self) -> Statement:
+        """One statement for all rows (PostgreSQL)."""
+        fields, key = self.fields, self.model._meta.pk
+        sets = ", ".join(f"{_name(field)} = v.c{i}{_cast(field)}" for i, field in enumerate(fields))
+        arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in [key, *fields])
+        aliases = ", ".join(["id", *(f"c{i}" for i in range(len(fields)))])
+        sql = f"UPDATE {_table(self.model)} AS t SET {sets} FROM unnest({arrays}) AS v({aliases}) WHERE t.{_name(key)} = v.id"  # noqa: S608
+        return sql, _columns([key, *fields], self.rows)
+
+    def one_by_one(self) -> tuple[str, list[list[Any]]]:
+        """A statement of one row, and the values of each."""
+        fields = self.fields
+        sets = ", ".join(f"{_name(field)} = %s" for field in fields)
+        sql = f"UPDATE {_table(self.model)} SET {sets} WHERE {_name(self.model._meta.pk)} = %s"  # noqa: S608
+        return sql, [[*_prepared(fields, row[1:]), row[0]] for row in self.rows]
+
+
+def write(*writes: Insert | Update) -> None:
+    """Write all of it in order, in one message to PostgreSQL."""
+    writes = tuple(one for one in writes if one.rows)
+    if connection.vendor == "postgresql" and writes:
+        run_together(*(one.together() for one in writes))
+        return
+    with connection.cursor() as cursor:
+        for one in writes:
+            cursor.executemany(*one.one_by_one())
+
 
 def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows given as tuples in the order of `columns` (attribute names, such as dialog_id)."""
-    if not rows:
-        return
-    fields = [model._meta.get_field(name.removesuffix("_id")) for name in columns]
-    table = connection.ops.quote_name(model._meta.db_table)
-    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
-            picks = ", ".join(f"c{i}{_cast(field)}" for i, field in enumerate(fields))
-            aliases = ", ".join(f"c{i}" for i in range(len(fields)))
-            sql = f"INSERT INTO {table} ({names}) SELECT {picks} FROM unnest({arrays}) AS v({aliases})"  # noqa: S608
-            cursor.execute(sql, [_column(field, [row[i] for row in rows]) for i, field in enumerate(fields)])
-        else:
-            marks = ", ".join(["%s"] * len(fields))
-            sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
-            cursor.executemany(sql, [_prepared(fields, row) for row in rows])
+    """`Insert` at once."""
+    write(Insert(model, columns, rows))
 
 
 def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write `columns` of rows given as tuples (primary key, value, value, ...)."""
-    if not rows:
-        return
-    fields = [model._meta.get_field(name.removesuffix("_id")) for name in columns]
-    key = model._meta.pk
-    table = connection.ops.quote_name(model._meta.db_table)
-    id_name = connection.ops.quote_name(key.column)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            sets = ", ".join(f"{connection.ops.quote_name(f.column)} = v.c{i}{_cast(f)}" for i, f in enumerate(fields))
-            arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in [key, *fields])
-            aliases = ", ".join(["id", *(f"c{i}" for i in range(len(fields)))])
-            sql = f"UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS v({aliases}) WHERE t.{id_name} = v.id"  # noqa: S608
-            cursor.execute(sql, [_column(field, [row[i] for row in rows]) for i, field in enumerate([key, *fields])])
-        else:
-            sets = ", ".join(f"{connection.ops.quote_name(field.column)} = %s" for field in fields)
-            sql = f"UPDATE {table} SET {sets} WHERE {id_name} = %s"  # noqa: S608
-            cursor.executemany(sql, [[*_prepared(fields, row[1:]), row[0]] for row in rows])
+    """`Update` at once."""
+    write(Update(model, columns, rows))
+
+
+def _fields(model: type[models.Model], columns: Sequence[str]) -> list[models.Field]:
+    return [model._meta.get_field(name.removesuffix("_id")) for name in columns]
+
+
+def _table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _name(field: models.Field) -> str:
+    return connection.ops.quote_name(field.column)
+
+
+def _names(fields: Sequence[models.Field]) -> str:
+    return ", ".join(_name(field) for field in fields)
 
 
 def _array_type(field: models.Field) -> str:
@@ -56,10 +113,12 @@ def _cast(field: models.Field) -> str:
     return "::jsonb" if isinstance(field, models.JSONField) else ""
 
 
-def _column(field: models.Field, values: list[Any]) -> list[Any]:
-    if isinstance(field, models.JSONField):
-        return [json.dumps(value) for value in values]
-    return values
+def _columns(fields: Sequence[models.Field], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    columns = [[row[i] for row in rows] for i in range(len(fields))]
+    return [
+        [json.dumps(value) for value in column] if isinstance(field, models.JSONField) else column
+        for field, column in zip(fields, columns, strict=True)
+    ]
 
 
 def _prepared(fields: Sequence[models.Field], row: Sequence[Any]) -> list[Any]:

@@ -24,3 +24,8 @@ class DatabaseNow(Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
         return compiler.compile(Value(database_now(), output_field=DateTimeField()))
+
+
+def stored_moment(value: datetime | str | None) -> datetime | None:
+    """A stored moment as a plain cursor gives it: SQLite keeps text, in UTC."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value

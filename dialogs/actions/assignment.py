@@ -138,7 +138,7 @@ def transfer_to_operator(dialog_id: int, actor: Operator, target_id: int, *, con
         warnings[NOT_SPOKEN] = _("%(who)s does not speak the language of this dialog.") % {"who": target}
     if warnings and not confirmed:
         raise NeedsConfirmation(list(warnings.values()))
-    timeout = holding.pickup_timeouts(account.pk, [dialog.department_id])[dialog.department_id]
+    timeout = holding.pickup_timeouts(account, [dialog.department_id])[dialog.department_id]
     data = _before(dialog) | {"to": "operator", "operator": target.pk, "who": str(target), "warned": list(warnings)}
     if dialog.operator_id is not None:
         holding.release(dialog, record)

@@ -170,12 +170,12 @@ def apply_setting_changes() -> int:
 @transaction.atomic
 def _move_pickups(account_id: int) -> None:
     """Q8: what is assigned waits as long as the new time says, from its assignment or the end of a later outage (P9, Z2)."""
-    lock_account_shared(account_id)
+    account = lock_account_shared(account_id)
     named = Q(field=PICKUP_TIMEOUT) | Q(field__startswith=f"department.{PICKUP_TIMEOUT}.")
     stored_at = SettingChange.objects.filter(named, account=account_id).order_by("-pk").values_list("at", flat=True)[0]
     rows = Dialog.objects.filter(account=account_id, state=State.QUEUE, operator__isnull=False, pickup_by__gt=stored_at)
     locked = list(rows.select_for_update(no_key=True).order_by("pk"))
-    timeouts = pickup_timeouts(account_id, {dialog.department_id for dialog in locked})
+    timeouts = pickup_timeouts(account, {dialog.department_id for dialog in locked})
     moved = [(d.pk, max(d.pickup_from + timeouts[d.department_id], stored_at)) for d in locked if d.pickup_from]
     update_rows(Dialog, ("pickup_by",), moved)
 

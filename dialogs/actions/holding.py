@@ -1,6 +1,6 @@
 """Who has a locked dialog: the steps that every way of getting or losing one is made of (Q2, Q6 to Q10)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from dialogs.actions.record import Record, moved_to, visitor_channel
 from dialogs.models import Dialog, EventKind, State
 from operators.actions import operator_channel
 from operators.models import Account, Department, Operator
+from webim_offline.statements import Statement
 
 SHARES = 0x7732 << 44  # where the numbers of our advisory locks on PostgreSQL begin, one for each person
 
@@ -24,23 +25,19 @@ def lock_share(operator_id: int) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SHARES + operator_id])
 
 
-def try_to_lock_shares(operator_ids: Iterable[int]) -> set[int]:
-    """The same of several people without waiting: those whom somebody else is giving a dialog are left out."""
-    if connection.vendor != "postgresql":
-        return set(operator_ids)
-    with connection.cursor() as cursor:
-        sql = "SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_xact_lock(%s + id)"
-        cursor.execute(sql, [list(operator_ids), SHARES])
-        return {row[0] for row in cursor.fetchall()}
+def shares_to_lock(operator_ids: Sequence[int]) -> Statement:
+    """The same of several people without waiting (PostgreSQL): gives the ids of those whom nobody else is giving a dialog."""
+    sql = "SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_xact_lock(%s + id)"
+    return sql, [operator_ids, SHARES]
 
 
-def pickup_timeouts(account_id: int, department_ids: Iterable[int | None]) -> dict[int | None, timedelta]:
-    """Q8: how long a dialog of each department may wait for its operator; None: of no department. Two queries."""
-    seconds = Account.objects.values_list("pickup_timeout", flat=True).get(pk=account_id)
-    found: dict[int | None, timedelta] = {department_id: timedelta(seconds=seconds) for department_id in {None, *department_ids}}
-    own = Department.objects.filter(pk__in=[pk for pk in found if pk is not None], pickup_timeout__isnull=False)
-    for department_id, seconds in own.values_list("pk", "pickup_timeout"):
-        found[department_id] = timedelta(seconds=seconds)
+def pickup_timeouts(account: Account, department_ids: Iterable[int | None]) -> dict[int | None, timedelta]:
+    """Q8: how long a dialog of each department may wait for its operator; None: of no department. One query at most."""
+    asked = {None, *department_ids}
+    found: dict[int | None, timedelta] = dict.fromkeys(asked, timedelta(seconds=account.pickup_timeout))
+    if ids := asked - {None}:
+        own = Department.objects.filter(pk__in=ids, pickup_timeout__isnull=False)
+        found |= {pk: timedelta(seconds=seconds) for pk, seconds in own.values_list("pk", "pickup_timeout")}
     return found
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dialogs import system_messages
-from dialogs.bulk import insert_rows, update_rows
+from dialogs.bulk import Insert, Update, write
 from dialogs.models import AWAITED_KINDS, Dialog, DialogEvent, EventKind, Message, MessageKind
 from dialogs.queues import queue_of
 from dialogs.state import EMAIL_ONLY_CLOSES_AFTER, Due, Step, Timeouts, in_force
@@ -115,9 +115,10 @@ class Record:
 
     def write(self, changed: list[Dialog] | None = None, columns: tuple[str, ...] = ()) -> None:
         """Write `columns` and the revision of the changed dialogs, then events and messages; publish hints on commit."""
-        if changed:
-            names = ("revision", *columns)
-            update_rows(Dialog, names, [(dialog.pk, *(getattr(dialog, name) for name in names)) for dialog in changed])
-        insert_rows(DialogEvent, EVENT_COLUMNS, [(d.account_id, d.pk, *row) for d, row in self.events])
-        insert_rows(Message, MESSAGE_COLUMNS, [(d.pk, *row) for d, row in self.messages])
+        names = ("revision", *columns)
+        write(
+            Update(Dialog, names, [(dialog.pk, *(getattr(dialog, name) for name in names)) for dialog in changed or ()]),
+            Insert(DialogEvent, EVENT_COLUMNS, [(d.account_id, d.pk, *row) for d, row in self.events]),
+            Insert(Message, MESSAGE_COLUMNS, [(d.pk, *row) for d, row in self.messages]),
+        )
         publish(*self.channels)

@@ -1,0 +1,220 @@
+"""What automatic assignment decides from: who may be given a dialog now, and the heads of the queues (Q5, Q7, A2, A5).
+
+It is read after every commit that can change the answer, so it is plain SQL in few messages (decision 0013).
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from dialogs.actions import holding
+from dialogs.assigning import UNBOUNDED, Person, Place
+from dialogs.models import Dialog, State
+from operators.models import Assignment, Status
+from webim_offline.database_clock import database_now, stored_moment
+from webim_offline.statements import run_together
+
+HEARD_WITHIN = timedelta(seconds=25)  # A2, fixed: the last sign of life of somebody who is given a dialog
+ADVISORY = 0x7731  # our kind of advisory lock on PostgreSQL: (kind, account)
+# in the order of the model, as from_db wants them
+READ = ("id", "account_id", "visitor_id", "department_id", "language_id", "in_workspace", "state", "created_at", "picked_up_at", "passed_over", "is_offline", "revision")  # fmt: skip  # noqa: E501
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """`kinds`: which kinds (is offline?) of dialogs wait; `timeouts`: how long those of a department may wait for a reply (Q8)."""
+
+    people: list[Person] = field(default_factory=list)
+    kinds: frozenset[bool] = frozenset()
+    timeouts: Mapping[int | None, timedelta] = field(default_factory=dict)
+
+    @property
+    def places(self) -> set[Place]:
+        """The queues that somebody of these could be given a dialog of."""
+        return {
+            (department, language, is_offline)
+            for person in self.people
+            for is_offline in self.kinds
+            if person.room[is_offline] > 0
+            for language in person.languages
+            for department in (None, *person.departments)
+        }
+
+    @property
+    def room(self) -> int:
+        """How many more dialogs the limits allow all of them together."""
+        # a hand may have gone over a limit (Q5)
+        return sum(max(person.room[kind], 0) for person in self.people for kind in self.kinds)
+
+
+ACCOUNT = "SELECT operator_lease, pickup_timeout FROM operators_account WHERE id = %s AND assignment = %s AND archived_at IS NULL"
+# in the order of the index dialog_queue, or PostgreSQL may look for one among all dialogs there are
+WAITS = """COALESCE((SELECT TRUE FROM dialogs_dialog WHERE account_id = %s AND is_offline = {kind} AND state = 'queue'
+    AND operator_id IS NULL AND in_workspace ORDER BY created_at LIMIT 1), FALSE)"""
+# dialogs are not joined: how many people have changes faster than the planner learns of it, and a nested loop would take seconds
+FREE_PEOPLE = f"""
+SELECT id, MAX(name), MAX(acted_at), MAX(last_seen_at), {{now}}, waits_online, waits_offline,
+    MAX(most_online), MAX(most_offline), SUM(online), SUM(offline)
+FROM (
+    SELECT person.id, person.name, acted_at, last_seen_at, 0 AS online, 0 AS offline,
+        COALESCE(person.max_online_dialogs, account.max_online_dialogs) AS most_online,
+        COALESCE(person.max_offline_dialogs, account.max_offline_dialogs) AS most_offline
+    FROM operators_operator AS person JOIN operators_account AS account ON account.id = person.account_id
+    WHERE account.id = %s AND is_active AND status = %s AND last_seen_at >= {{heard_since}}
+    UNION ALL
+    SELECT operator_id, NULL, NULL, NULL, CASE WHEN is_offline THEN 0 ELSE 1 END, CASE WHEN is_offline THEN 1 ELSE 0 END, NULL, NULL
+    FROM dialogs_dialog
+    WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting')
+) AS parts
+CROSS JOIN (SELECT {WAITS.format(kind="FALSE")} AS waits_online, {WAITS.format(kind="TRUE")} AS waits_offline) AS waits
+GROUP BY id, waits_online, waits_offline
+HAVING waits_online AND (MAX(most_online) = 0 OR SUM(online) < MAX(most_online))
+    OR waits_offline AND (MAX(most_offline) = 0 OR SUM(offline) < MAX(most_offline))
+"""  # noqa: S608
+# an archived department is nobody's (A5)
+SKILLS = """
+SELECT part.operator_id, part.department_id, TRUE, department.pickup_timeout
+FROM operators_operator_departments AS part JOIN operators_department AS department ON department.id = part.department_id
+WHERE department.archived_at IS NULL AND part.operator_id {among}
+UNION ALL
+SELECT operator_id, language_id, FALSE, NULL FROM operators_operator_languages WHERE operator_id {among}
+"""
+
+
+def lock_and_read(account_id: int) -> Candidates:
+    """Everybody below a limit whose dialogs wait, if the account assigns automatically; nobody otherwise.
+
+    Nobody else assigns in this account until the transaction ends, and its settings, statuses and memberships stand still.
+    """
+    asked = [account_id, Assignment.AUTOMATIC]
+    if connection.vendor == "postgresql":
+        lock = ("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
+        _, settings, rows = run_together(lock, (f"{ACCOUNT} FOR SHARE", asked), _free_people(account_id))
+    else:
+        settings, rows = run_together((ACCOUNT, asked), _free_people(account_id))
+    if not settings or not rows:
+        return Candidates()
+    (lease, timeout), *_ = settings
+    kinds = frozenset(kind for kind, waits in ((False, rows[0][5]), (True, rows[0][6])) if waits)
+    people = [
+        Person(
+            pk,
+            open=int(online + offline),
+            room=_room(most_online, most_offline, online, offline),
+            acted_at=stored_moment(acted_at),
+            name=name,
+        )
+        for pk, name, acted_at, seen_at, now, _, _, most_online, most_offline, online, offline in rows
+        if stored_moment(now) - stored_moment(seen_at) <= timedelta(seconds=lease)
+    ]
+    return Candidates(people, kinds, _add_skills(people, timedelta(seconds=timeout)))
+
+
+def _free_people(account_id: int) -> tuple[str, list[object]]:
+    ids = [account_id] * 2
+    if connection.vendor == "postgresql":
+        sql = FREE_PEOPLE.format(now="clock_timestamp()", heard_since="clock_timestamp() - %s")
+        return sql, [account_id, Status.ONLINE, HEARD_WITHIN, account_id, *ids]
+    adapt, now = connection.ops.adapt_datetimefield_value, database_now()
+    sql = FREE_PEOPLE.format(now="%s", heard_since="%s")
+    return sql, [adapt(now), account_id, Status.ONLINE, adapt(now - HEARD_WITHIN), account_id, *ids]
+
+
+def _room(most_online: int, most_offline: int, online: int, offline: int) -> dict[bool, int]:
+    """How many more of each kind somebody with these limits may be given who has so many (Q5); 0 is no limit."""
+    return {
+        False: most_online - int(online) if most_online else UNBOUNDED,
+        True: most_offline - int(offline) if most_offline else UNBOUNDED,
+    }
+
+
+def _add_skills(people: Collection[Person], timeout: timedelta) -> dict[int | None, timedelta]:
+    """Tell the people's departments and languages; returns how long dialogs of each of these departments wait (Q8)."""
+    timeouts: dict[int | None, timedelta] = {None: timeout}
+    if not people:
+        return timeouts
+    ids = [person.id for person in people]
+    if connection.vendor == "postgresql":
+        among, values = "= ANY(%s)", [ids, ids]
+    else:
+        among, values = f"IN ({', '.join(['%s'] * len(ids))})", [*ids, *ids]
+    (rows,) = run_together((SKILLS.format(among=among), values))
+    found: dict[tuple[int, bool], list[int]] = {}
+    for operator_id, part_id, is_department, own_timeout in rows:
+        found.setdefault((operator_id, bool(is_department)), []).append(part_id)
+        if is_department:
+            timeouts[part_id] = timeout if own_timeout is None else timedelta(seconds=own_timeout)
+    for person in people:
+        person.departments = frozenset(found.get((person.id, True), ()))
+        person.languages = frozenset(found.get((person.id, False), ()))
+    return timeouts
+
+
+# with `department IS NOT DISTINCT FROM` PostgreSQL would not use the index
+HEADS = f"""
+SELECT {", ".join(f"head.{name}" for name in READ)}
+FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS place (department_id, language_id, is_offline)
+CROSS JOIN LATERAL (
+    SELECT dialog.* FROM dialogs_dialog AS dialog
+    WHERE dialog.account_id = %s AND dialog.department_id {{is_the_places}}
+        AND dialog.language_id = place.language_id AND dialog.is_offline = place.is_offline
+        AND dialog.state = 'queue' AND dialog.operator_id IS NULL AND dialog.in_workspace
+    ORDER BY dialog.created_at, dialog.id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+) AS head
+"""  # noqa: S608
+
+
+def lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int, Dialog]:
+    """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out."""
+    if connection.vendor != "postgresql":
+        found: dict[int, Dialog] = {}
+        for department, language, is_offline in places:
+            rows = Dialog.objects.filter(
+                account=account_id, state=State.QUEUE, operator=None, in_workspace=True,
+                department=department, language=language, is_offline=is_offline,
+            )  # fmt: skip
+            found |= {dialog.pk: dialog for dialog in rows.only(*READ).order_by("created_at", "pk")[:most]}
+        return found
+    parts, values = [], []
+    for has_department, condition in ((False, "IS NULL"), (True, "= place.department_id")):
+        asked = [place for place in places if (place[0] is not None) is has_department]
+        if asked:
+            parts.append(HEADS.format(is_the_places=condition))
+            values += [*(list(column) for column in zip(*asked, strict=True)), account_id, most]
+    (rows,) = run_together((" UNION ALL ".join(parts), values))
+    return {row[0]: Dialog.from_db(connection.alias, READ, _loaded(row)) for row in rows}
+
+
+def _loaded(row: Sequence[Any]) -> list[Any]:
+    """A row of READ as a model takes it: a plain cursor gives JSON as text."""
+    return [json.loads(value) if name == "passed_over" else value for name, value in zip(READ, row, strict=True)]
+
+
+HELD_NOW = """
+SELECT person.id, held.online, held.offline, clock_timestamp(),
+    COALESCE(person.max_online_dialogs, account.max_online_dialogs),
+    COALESCE(person.max_offline_dialogs, account.max_offline_dialogs)
+FROM operators_operator AS person JOIN operators_account AS account ON account.id = person.account_id
+CROSS JOIN LATERAL (
+    SELECT COUNT(*) FILTER (WHERE NOT is_offline) AS online, COUNT(*) FILTER (WHERE is_offline) AS offline
+    FROM dialogs_dialog
+    WHERE account_id = person.account_id AND operator_id = person.id AND in_workspace AND state IN ('queue', 'chatting')
+) AS held
+WHERE person.id = ANY(%s)
+"""
+
+
+def lock_room(operator_ids: Collection[int]) -> tuple[dict[int, dict[bool, int]], datetime]:
+    """The room (as in `Person`) of those whom nobody else is giving a dialog; nobody will until the transaction ends (Q5).
+
+    And the moment of the giving: after the count, for what had made room by then happened before. PostgreSQL; not for nobody.
+    """
+    ids = list(operator_ids)
+    locks, rows = run_together(holding.shares_to_lock(ids), (HELD_NOW, [ids]))
+    locked = {operator_id for (operator_id,) in locks}
+    room = {pk: _room(most_online, most_offline, online, offline) for pk, online, offline, _, most_online, most_offline in rows}
+    return {pk: room[pk] for pk in locked}, max(row[3] for row in rows)
