@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver
 
-from dialogs.views import acting, archive, demo, health, rings, team, transfer, widget, workspace
+from dialogs.views import acting, archive, demo, health, rings, scripts, team, transfer, widget, workspace
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *workspace.urlpatterns,
@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *transfer.urlpatterns,
     *archive.urlpatterns,
     *rings.urlpatterns,
+    *scripts.urlpatterns,
     *team.urlpatterns,
     *widget.urlpatterns,
     *demo.urlpatterns,

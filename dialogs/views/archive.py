@@ -11,6 +11,7 @@ from dialogs import archive, search
 from dialogs.models import LONGEST_PREVIEW, Dialog, StartState, State
 from dialogs.templatetags.dialog_tags import language_name, visitor_name
 from dialogs.views.access import operators_page
+from dialogs.views.live_page import live_context
 from operators.models import Operator
 from webim_offline import stemming
 
@@ -41,6 +42,7 @@ def archive_page(request: HttpRequest) -> HttpResponse:
     if found.error:
         errors |= [found.error]
     context = {
+        **live_context(operator),
         "given": {name: request.GET.get(name, "").replace("\x00", "") for name in archive.NAMES},
         "errors": errors,
         "filters": filters,

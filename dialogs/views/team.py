@@ -16,6 +16,7 @@ from dialogs.actions.assigner import assign_soon
 from dialogs.team import members
 from dialogs.views.access import operators_page
 from dialogs.views.dialog_page import fragment
+from dialogs.views.live_page import live_context
 from operators import actions as people
 from operators.models import Operator, Status
 from webim_offline.database_clock import database_now
@@ -44,7 +45,7 @@ def _context(supervisor: Operator) -> dict[str, Any]:
 @supervisors_page
 def team(request: HttpRequest) -> HttpResponse:
     """The whole page."""
-    return render(request, "dialogs/team.html", _context(request.user))
+    return render(request, "dialogs/team.html", _context(request.user) | live_context(request.user))
 
 
 @require_GET

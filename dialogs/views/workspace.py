@@ -13,6 +13,7 @@ from dialogs.actions.assigner import assign_soon
 from dialogs.timeline import timeline
 from dialogs.views.access import operators_page, visible_dialog, whole_number
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
+from dialogs.views.live_page import live_words
 from dialogs.views.panels import list_context
 from operators import actions as people
 from operators.models import Operator, Reason, Status
@@ -120,9 +121,7 @@ def _statuses(operator: Operator) -> list[tuple[str, list[tuple[str, str, bool]]
 def _words(operator: Operator) -> dict[str, Any]:
     """What the page's script says, in the page's language."""
     return {
-        "workspace": _("Workspace"),
-        "hour": _("h"),
-        "minute": _("min"),
+        **live_words(),
         "sending": _("Sending…"),
         "notSent": _("Not sent."),
         "again": _("Send again"),
@@ -133,14 +132,9 @@ def _words(operator: Operator) -> dict[str, Any]:
         "transfer": _("Transfer #%s"),
         "transferAnyway": _("Transfer anyway"),
         "sendAnyway": _("Send anyway"),
-        "undo": _("Undo"),
         "queued": _("Waits for the connection."),
-        "loadFailed": _("Could not load."),
         "tryAgain": _("Try again"),
         "newBelow": _("New messages below"),
-        "statusFailed": _("The status was not changed."),
-        "signedOut": _("You are signed out."),
-        "name": operator.name,
         "welcome": _welcome(operator),
     }
 

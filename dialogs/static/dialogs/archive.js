@@ -1,5 +1,4 @@
-/* The archive by keyboard: / to the search, arrows or j and k over the hits, Enter opens, back from a dialog to its hit.
-   Who searches is at work: the page gives signs of life as the workspace does (A2). */
+/* The archive by keyboard: / to the search, arrows or j and k over the hits, Enter opens, back from a dialog to its hit. */
 (function () {
   'use strict';
   var box = document.getElementById('q');
@@ -30,26 +29,6 @@
     if (e.code === 'KeyJ' || e.code === 'KeyK') { e.preventDefault(); step(e.code === 'KeyJ' ? 1 : -1); }
     if (e.code === 'Slash') { e.preventDefault(); box.focus(); box.select(); }
   });
-
-  /* on a stream, whose pings come in hidden tabs too; where none gets through each ticket that is asked for is a sign itself */
-  var page = document.body.dataset, failures = 0, heardAt = 0, socket = null;
-  function again(after) { setTimeout(stay, after * (.5 + Math.random())); }
-  function stay() {
-    fetch(page.ticket, { headers: { 'X-Requested-With': 'fetch' } }).then(function (r) { return r.json(); }).then(function (j) {
-      if (!window.WebSocket || failures > 2) return again(15000);
-      var mine = socket = new WebSocket(location.origin.replace(/^http/, 'ws') + page.stream);
-      heardAt = Date.now();
-      mine.onopen = function () { mine.send(JSON.stringify({ ticket: j.ticket, since: '' })); };
-      mine.onmessage = function (e) { failures = 0; heardAt = Date.now(); if (e.data === 'ping') mine.send('pong'); };
-      mine.onclose = function () { if (socket === mine) { socket = null; failures += 1; again(3000); } };
-    }).catch(function () { again(15000); });
-  }
-  /* a network that is gone says no goodbye */
-  setInterval(function () {
-    if (socket && Date.now() - heardAt > 25000) { var dead = socket; socket = null; dead.close(); again(1000); }
-  }, 5000);
-  setInterval(function () { failures = 0; }, 300000);
-  stay();
 
   /* back from a dialog: where the hand was */
   var come = performance.getEntriesByType('navigation')[0];

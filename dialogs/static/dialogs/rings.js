@@ -1,21 +1,21 @@
-/* Rings (Q12): one sound, a desktop notification, the count in the title and the mark on the tab, whatever the number of tabs.
-   Each look at the panel is compared with the one before. What a tab has rung for, or done itself, stands with its moment in
+/* Rings (Q12): one sound, a desktop notification, the count in the title and the mark on the tab, whatever the number of tabs,
+   and on every page of an operator: those without the panel read it for this alone. Each look at the panel is compared with the one before. What a tab has rung for, or done itself, stands with its moment in
    storage that all tabs share: it is no news to a tab that last looked before that moment. */
 (function () {
   'use strict';
-  var page = window.workspace, form = document.getElementById('rings'), me = form.dataset.me, locks = navigator.locks;
+  var page = window.live, $ = page.$, $$ = page.$$, form = $('#rings'), me = form.dataset.me, locks = navigator.locks, list = $('#list');
   var QUEUES = 'queues', ASSIGNED = 'assigned', MESSAGES = 'messages', QUIET = 5000, REMEMBERED = 300;
-  function $$(s, r) { return Array.prototype.slice.call(r.querySelectorAll(s)); }
   function on(name) { return form.elements['rings_' + name].checked; }
 
   /* ----- what is new since the last look ----- */
   function look(root, asked) {
-    var seen = { asked: asked, place: {}, said: {}, card: {}, last: {}, rings: {} };
+    var seen = { asked: asked, place: {}, said: {}, card: {}, last: {}, rings: {}, waiting: +$('#section-waiting .count', root).textContent, since: Infinity };
     $$('.section', root).forEach(function (s) {
-      var key = s.id.slice(8), more = s.querySelector('.section-more'), last = 0;
+      var key = s.id.slice(8), more = $('.section-more', s), last = 0;
       seen.rings[key] = s.dataset.rings;
       $$('.card-list > li', s).forEach(function (li) {
-        var n = +li.id.slice(5), c = li.querySelector('.card');
+        var n = +li.id.slice(5), c = $('.card', li), wait = $('.wait[data-since]', c);
+        if (wait && !c.dataset.away && key !== 'others') seen.since = Math.min(seen.since, wait.dataset.since);
         seen.place[n] = key; seen.said[n] = +c.dataset.said || 0; seen.card[n] = c; last = Math.max(last, n);
       });
       // a section that shows its oldest only: what comes up at its end when one is taken is nothing new
@@ -34,17 +34,24 @@
       return kind && after.rings[key] && { kind: kind, number: n, card: after.card[n] };
     }).filter(Boolean);
   }
-  var before = look(document, performance.timeOrigin), fresh = {}, freshAt = 0;
-  document.addEventListener('workspace:panel', function (e) {
-    var since = before.asked, after = look(e.detail.fresh, e.detail.asked), found = news(before, after);
+  var before = list && look(list, performance.timeOrigin), fresh = {}, freshAt = 0;
+  document.addEventListener('live:panel', function (e) {
+    var after = look(e.detail.fresh, e.detail.asked), found = before ? news(before, after) : [], since = before && before.asked;
     before = after;
     found.forEach(function (one) { if (one.kind === QUEUES && !rung('s', one, since)) { fresh[one.number] = true; freshAt = Date.now(); } });
     Object.keys(fresh).forEach(function (n) { if (!queue(after.place[n])) delete fresh[n]; });
     count();
     if (found.length) exclusively(function () { return ring(found, since); });
   });
+  if (!list) {
+    page.on('panel', function () {
+      var asked = Date.now();
+      return page.html(document.body.dataset.panel).then(function (html) { page.tell('panel', { fresh: page.fromHtml(html), asked: asked }); });
+    });
+    page.rush();
+  }
   /* what one did oneself rings in none of the own tabs, whenever they hear of it */
-  document.addEventListener('workspace:act', function (e) {
+  document.addEventListener('live:act', function (e) {
     var n = (e.detail.match(/\/workspace\/(\d+)\/\w+\/$/) || [])[1];
     if (n) remember([QUEUES, ASSIGNED].map(function (kind) { return { kind: kind, number: n }; }), 'sd');
   });
@@ -73,12 +80,13 @@
   }
   /* is the workspace in sight in any tab? Each such tab shares a lock, which the browser takes back whatever becomes of it */
   var leave = null;
+  function here() { return list && !document.hidden; }
   function shown() {
     if (leave) { leave(); leave = null; }
-    if (locks && !document.hidden) locks.request('shown-' + me, { mode: 'shared' }, function () { return new Promise(function (go) { leave = go; }); });
+    if (locks && here()) locks.request('shown-' + me, { mode: 'shared' }, function () { return new Promise(function (go) { leave = go; }); });
   }
   function inSight() {
-    if (!document.hidden || !locks) return Promise.resolve(!document.hidden);
+    if (here() || !locks) return Promise.resolve(here());
     return locks.request('shown-' + me, { ifAvailable: true }, function (lock) { return !lock; });
   }
   document.addEventListener('visibilitychange', shown); shown();
@@ -113,32 +121,35 @@
     gain.gain.setValueAtTime(0, at); gain.gain.linearRampToValueAtTime(volume, at + .015); gain.gain.exponentialRampToValueAtTime(.0001, at + .4);
     source.start(at); source.stop(at + .42);
   }
+  function open(number) { if (page.open) page.open(number); else location.assign('/workspace/' + number + '/'); }
   function allowed() { return window.Notification ? Notification.permission : 'none'; }
   function notify(found) {
     if (!found.length || !on('on_desktop') || allowed() !== 'granted') return;
     remember(found, 'd');
-    var one = found[0], who = '#' + one.number + ' ' + one.card.querySelector('.card-name').textContent, text = one.card.querySelector('.card-text').textContent.trim();
+    var one = found[0], who = '#' + one.number + ' ' + $('.card-name', one.card).textContent, text = $('.card-text', one.card).textContent.trim();
     var many = found.length > 1, words = form.dataset;
     try {
       var box = new Notification(many ? words.many.replace('%s', found.length) : words[one.kind].replace('%s', who), { body: many ? who : text, tag: 'workspace-' + one.number, silent: true });
-      box.onclick = function () { window.focus(); if (!many) page.open(one.number); box.close(); };
+      box.onclick = function () { window.focus(); if (!many) open(one.number); box.close(); };
     } catch (e) { /* a browser that only notifies from workers */ }
   }
 
   /* ----- the count in the title and the mark on the tab ----- */
-  var icon = document.querySelector('link[rel=icon]'), tokens = getComputedStyle(document.documentElement);
+  var icon = $('link[rel=icon]'), tokens = getComputedStyle(document.documentElement), named = document.title, HOT = 300000;  // ms; the loud card is hot from then on
   function count() {
-    document.body.dataset.fresh = Object.keys(fresh).length; page.title();
-    var hot = document.querySelector('.card--loud .wait--hot'), mark = hot ? '--hot' : document.title[0] === '(' ? '--warm' : '';
+    var n = before ? before.waiting + Object.keys(fresh).length : 0, tab = $('#ringing');
+    var mark = before && page.now() - before.since >= HOT ? '--hot' : n ? '--warm' : '';
+    document.title = (n ? '(' + n + ') ' : '') + named;
+    if (tab) { page.put(tab, '' + n); tab.hidden = !n; }
     function colour(name) { return tokens.getPropertyValue(name).trim(); }
     var svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="' + colour('--accent') + '" d="M6 4h20a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4H15l-7 6v-6H6a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4z"/>' +
       (mark && '<circle cx="24" cy="8" r="8" fill="' + colour(mark) + '" stroke="' + colour('--surface') + '" stroke-width="2"/>') + '</svg>';
     if (icon.dataset.mark !== mark) { icon.dataset.mark = mark; icon.href = 'data:image/svg+xml,' + encodeURIComponent(svg); }
   }
-  /* whoever moves or types in the page a moment later has looked at what came */
-  ['pointermove', 'pointerdown', 'keydown', 'wheel'].forEach(function (kind) {
+  /* whoever moves or types in the workspace a moment later has looked at what came */
+  if (list) ['pointermove', 'pointerdown', 'keydown', 'wheel'].forEach(function (kind) {
     document.addEventListener(kind, function () {
-      if (document.body.dataset.fresh > 0 && Date.now() - freshAt > 1000) { fresh = {}; count(); }
+      if (Date.now() - freshAt > 1000 && Object.keys(fresh).length) { fresh = {}; count(); }
     }, { passive: true });
   });
   setInterval(count, 1000);
@@ -146,11 +157,11 @@
   /* ----- the switches: kept on the server, for every browser of this person ----- */
   function permit() {
     var state = allowed(), wanted = on('on_desktop');
-    document.getElementById('rings-allow').hidden = !(wanted && state === 'default');
-    document.getElementById('rings-denied').hidden = !(wanted && state === 'denied');
+    $('#rings-allow').hidden = !(wanted && state === 'default');
+    $('#rings-denied').hidden = !(wanted && state === 'denied');
   }
   function request() { if (allowed() === 'default') Promise.resolve(Notification.requestPermission()).then(permit); }
-  document.getElementById('rings-allow').onclick = request;
+  $('#rings-allow').onclick = request;
   form.addEventListener('change', function (e) {
     var data = new FormData(), box = e.target;
     data.set('csrfmiddlewaretoken', form.elements.csrfmiddlewaretoken.value); data.set(box.name, box.checked ? '1' : '0');

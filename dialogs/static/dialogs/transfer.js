@@ -1,7 +1,7 @@
 /* Handing a dialog on: a list of operators, departments and the queue, in a dialog of its own (Q10). */
 (function () {
   'use strict';
-  var page = window.workspace, box = document.getElementById('transfer'), place = document.getElementById('targets');
+  var page = window.live, box = document.getElementById('transfer'), place = document.getElementById('targets');
   var number = '', turn = 0, typed = 0;
   function $(s) { return place.querySelector(s); }
   function rows() { return Array.prototype.filter.call(place.querySelectorAll('.target, .targets-queue .button'), function (b) { return b.offsetParent; }); }
@@ -21,9 +21,9 @@
   }
   function load(url, first) {
     var mine = ++turn;
-    page.ask(url).then(function (r) { return r.text(); }).then(function (html) {
+    page.html(url).then(function (html) {
       if (mine !== turn || !box.open) return;
-      var fresh = new DOMParser().parseFromString(html, 'text/html').body;
+      var fresh = page.fromHtml(html).body;
       if (first) { place.replaceChildren.apply(place, fresh.childNodes); var f = $('#targets-q') || rows()[0]; if (f) f.focus(); }
       else $('.targets').replaceWith(fresh.querySelector('.targets'));
     }).catch(function (e) {

@@ -2,19 +2,12 @@
    this script fetches, puts in place what changed, and keeps what the hand or the focus is on. */
 (function () {
   'use strict';
-  var body = document.body, root = document.documentElement, lang = root.lang;
-  var words = JSON.parse(document.getElementById('words').textContent);
-  function $(s, r) { return (r || document).querySelector(s); }
-  function $$(s, r) { return Array.prototype.slice.call((r || document).querySelectorAll(s)); }
-  var ws = $('.workspace'), list = $('#list');
+  var page = window.live, $ = page.$, $$ = page.$$, put = page.put, fromHtml = page.fromHtml, words = page.words, toast = page.toast, now = page.now;
+  var body = document.body, root = document.documentElement, lang = root.lang, ws = $('.workspace'), list = $('#list');
   function main() { return $('#dialog'); }
   function opened() { return main().dataset.number || ''; }
-  function put(e, s) { if (e && e.textContent !== s) e.textContent = s; }
 
-  /* ----- time: the page stores moments, the server's clock says now ----- */
-  var offset = body.dataset.now - Date.now();
-  function now() { return Date.now() + offset; }
-  var days = new Intl.NumberFormat(lang, { style: 'unit', unit: 'day', unitDisplay: 'long' });
+  /* ----- time ----- */
   /* in the account's time zone, as in its letters; in the browser's own where that does not know it */
   function clock(options) {
     try { return new Intl.DateTimeFormat(lang, Object.assign({ timeZone: body.dataset.zone }, options)); } catch (e) { return new Intl.DateTimeFormat(lang, options); }
@@ -23,13 +16,6 @@
   var dated = clock({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
   var dayName = clock({ weekday: 'long', day: 'numeric', month: 'long' });
   var date = clock({ year: 'numeric', month: 'numeric', day: 'numeric' });
-  function length(s) {
-    s = Math.max(0, Math.floor(s));
-    if (s < 3600) return Math.floor(s / 60) + ':' + ('0' + s % 60).slice(-2);
-    var h = Math.floor(s / 3600), m = Math.floor(s % 3600 / 60);
-    if (h < 24) return h + '\u00a0' + words.hour + (m ? ' ' + m + '\u00a0' + words.minute : '');
-    return days.format(Math.floor(h / 24));
-  }
   function clocks(r) {
     var today = date.format(now());
     $$('[data-clock]', r).forEach(function (e) {
@@ -44,15 +30,11 @@
     var t = now();
     $$('.wait[data-since]', list).forEach(function (e) {
       var s = (t - e.dataset.since) / 1000, offline = e.closest('#section-offline');
-      put(e, length(s));
+      put(e, page.length(s));
       e.classList.toggle('wait--warm', !offline && s >= 180 && s < 300);
       e.classList.toggle('wait--hot', !offline && s >= 300);
     });
-    $$('[data-until]').forEach(function (e) { put(e, length(Math.ceil((e.dataset.until - t) / 1000))); });
-  }
-  function title() {
-    var waiting = $('#section-waiting .count'), n = (waiting ? +waiting.textContent : 0) + (+body.dataset.fresh || 0);  // rings.js counts the fresh
-    document.title = (n ? '(' + n + ') ' : '') + words.workspace;
+    $$('[data-until]').forEach(function (e) { put(e, page.length(Math.ceil((e.dataset.until - t) / 1000))); });
   }
 
   /* ----- one loud card: of the visitors on the site, the one who waits longest ----- */
@@ -69,27 +51,12 @@
     });
   }
 
-  /* ----- talking to the server ----- */
-  function ask(url, form) {
-    var options = { headers: { 'X-Requested-With': 'fetch' }, credentials: 'same-origin', redirect: 'manual' };
-    if (form) { options.method = 'POST'; options.body = form; tell('act', url); }
-    return fetch(url, options).then(function (r) {
-      if (form) tell('act', url);
-      if (r.type === 'opaqueredirect') { location.reload(); throw new Error(words.signedOut); }
-      var clock = r.headers.get('X-Now'); if (clock) offset = clock * 1000 - Date.now();
-      if (r.ok) return r;
-      var json = (r.headers.get('Content-Type') || '').indexOf('json') > 0;
-      return (json ? r.json() : Promise.resolve({})).then(function (j) {
-        var e = new Error(j.error || words.loadFailed); e.status = r.status; e.asks = j.asks; throw e;
-      });
-    });
-  }
   function csrf() { return $('input[name=csrfmiddlewaretoken]').value; }
-  function tell(what, detail) { document.dispatchEvent(new CustomEvent('workspace:' + what, { detail: detail })); }  // to rings.js
 
   /* ----- the panel: the same nodes, changed in place; nothing moves under the hand ----- */
   var handAt = 0, waiting = null;
   var under = null;  // the card under the pointer
+  var told = new WeakMap();  // what the server said of a part of the page when that was last changed
   list.addEventListener('pointermove', function (e) {
     if (e.pointerType !== 'touch') { handAt = Date.now(); under = e.target.closest('.card') || under; }
   });
@@ -105,12 +72,11 @@
       if (b.hasAttribute(n)) a.setAttribute(n, b.getAttribute(n)); else a.removeAttribute(n);
     });
     var before = $$('time', a).map(function (t) { return t.textContent; }), html = b.innerHTML;
-    if (a.dataset.html !== html) {
-      a.innerHTML = html; a.dataset.html = html;
+    if (told.get(a) !== html) {
+      a.innerHTML = html; told.set(a, html);
       $$('time', a).forEach(function (t, i) { if (before[i]) t.textContent = before[i]; });
     }
   }
-  function fromHtml(html) { return new DOMParser().parseFromString(html, 'text/html'); }
   /* what a card says anew must not push those below it away from the hand: all keep their heights as long as it is there */
   function fixHeights() {
     cards().map(function (c) { return [c, c.offsetHeight]; }).forEach(function (pair) { pair[0].style.height = pair[1] + 'px'; });
@@ -128,8 +94,8 @@
       if (old && list.contains(old)) sameAs($('.card', old), $('.card', li));
     });
     if (held) fit();
-    tell('panel', { fresh: fromHtml(html), asked: asked });
     arrange(fresh, false); tellGone(fresh); done();
+    page.tell('panel', { fresh: fresh, asked: asked });
   }
   /* who took the card that is still here only because the hand or the focus is on it */
   function tellGone(fresh) {
@@ -137,7 +103,7 @@
     if (card) put($('.card-text', card), said.textContent);
   }
   function touched() { var f = document.activeElement; return handIsOn() && under || (list.contains(f) ? f.closest('.card') : null); }
-  function done() { loudest(); tick(); title(); rove(); }
+  function done() { loudest(); tick(); rove(); }
   function arrange(fresh, now) {
     var held = !now && handIsOn(), tops = new Map();
     if (!held) {
@@ -184,18 +150,19 @@
   /* taken, closed or moved by another: it stays as long as it is touched, and says what became of it */
   function goes(card, fresh) {
     if (card.classList.contains('card--gone')) return;
-    card.classList.add('card--gone'); card.setAttribute('aria-disabled', 'true'); card.removeAttribute('data-html');
+    card.classList.add('card--gone'); card.setAttribute('aria-disabled', 'true'); told.delete(card);
     put($('.card-text', card), words.gone);
     var wait = $('.wait', card), meta = $('.card-meta', card); if (wait) wait.textContent = ''; if (meta) meta.textContent = '';
     if (wait) wait.removeAttribute('data-since');
-    if (touched() === card && !$('#gone', fresh)) setTimeout(function () { due.panel = true; read(); }, 0);
+    if (touched() === card && !$('#gone', fresh)) lookSoon();
   }
+  function lookSoon() { setTimeout(function () { page.rush({ panel: true }); }, 0); }
   list.addEventListener('focusout', function (e) {
-    var c = e.target.closest('.card--gone'); if (c) { due.panel = true; setTimeout(read, 0); }
+    var c = e.target.closest('.card--gone'); if (c) lookSoon();
   });
   function refreshPanel() {
     var card = touched(), of = card ? card.parentNode.id.slice(5) : '', asked = Date.now();
-    return ask(body.dataset.panel + '?open=' + opened() + '&under=' + of).then(function (r) {
+    return page.ask(body.dataset.panel + '?open=' + opened() + '&under=' + of).then(function (r) {
       followStatus(r.headers.get('X-Status'), asked);
       return r.text();
     }).then(function (html) { panel(html, asked); });
@@ -252,8 +219,7 @@
     if (added && follow) bottom(); else if (added) below();
   }
   /* the visitor's column, block by block: what did not change keeps its place, its focus and what is unfolded */
-  var told = new WeakMap();
-  function sign(bar) { return bar.outerHTML.replace(/csrfmiddlewaretoken" value="\w+"/, ''); }
+  function sign(bar) { return page.sign(bar.outerHTML); }
   function learnBar() { var bar = $('.take-bar', main()); if (bar) told.set(bar, sign(bar)); }
   function learn() { $$('#visitor .block').forEach(function (b) { told.set(b, b.innerHTML); }); }
   function visitorNews(fresh) {
@@ -280,7 +246,7 @@
   }
   function refreshDialog() {
     var n = opened(); if (!n) return Promise.resolve();
-    return ask('/workspace/' + n + '/fragment/').then(function (r) { return r.text(); }).then(update, function (e) {
+    return page.html('/workspace/' + n + '/fragment/').then(update, function (e) {
       if (e.status === 404 && opened() === n) location.assign('/workspace/');
       throw e;
     });
@@ -307,11 +273,11 @@
   function open(number, quiet) {
     var turn = ++opening, slow = setTimeout(function () { hollow(number); }, 300);
     mark(number); keepDraft();
-    return ask('/workspace/' + number + '/fragment/').then(function (r) { return r.text(); }).then(function (html) {
+    return page.html('/workspace/' + number + '/fragment/').then(function (html) {
       clearTimeout(slow);
       if (turn !== opening) return;
       if (!quiet) history.pushState({ number: number }, '', '/workspace/' + number + '/');
-      show(html, true); rush(); follow();
+      show(html, true); page.rush(); page.turn();
     }).catch(function (e) {
       clearTimeout(slow);
       if (turn !== opening) return;
@@ -329,14 +295,6 @@
   });
 
   /* ----- acting ----- */
-  function toast(text, undo) {
-    var t = document.createElement('div'); t.className = 'toast'; t.textContent = text;
-    if (undo) {
-      var b = document.createElement('button'); b.type = 'button'; b.className = 'button'; b.textContent = words.undo;
-      b.onclick = function () { t.remove(); undo(); }; t.append(b);
-    }
-    $('.toasts').replaceChildren(t); setTimeout(function () { t.remove(); }, 6000);
-  }
   document.addEventListener('submit', function (e) {
     var form = e.target, act = form.dataset.act;
     if (form.id === 'composer') { e.preventDefault(); return send(form); }
@@ -347,7 +305,7 @@
     var back = main().dataset.mode === 'free' && function () { giveBack(n); };
     post(form.action, new FormData(form), form.dataset.anyway).then(function (html) {
       if (act === 'take') toast(words.isYours.replace('%s', n), back); else toast(words.closed.replace('%s', n));
-      rush();
+      page.rush();
       if (n !== opened()) return;
       show(html, true); if (act === 'close') onwards(n);
     }).catch(function (e) {
@@ -357,11 +315,11 @@
   });
   function giveBack(n) {
     var data = new FormData(); data.set('to', 'queue'); data.set('csrfmiddlewaretoken', csrf());
-    post('/workspace/' + n + '/transfer/', data).then(function (html) { rush(); if (n === opened()) show(html, true); }, function (e) { toast(e.message); });
+    post('/workspace/' + n + '/transfer/', data).then(function (html) { page.rush(); if (n === opened()) show(html, true); }, function (e) { toast(e.message); });
   }
   /* an action; what the rules only allow after a warning is asked about first, and sent again with the answer */
   function post(url, data, anyway) {
-    return ask(url, data).then(function (r) { return r.text(); }, function (e) {
+    return page.html(url, data).catch(function (e) {
       if (!e.asks) throw e;
       return warn(e.message, anyway).then(function (yes) {
         if (!yes) { e.declined = true; throw e; }
@@ -403,9 +361,9 @@
     m.classList.remove('message--failed'); f.textContent = words.sending;
     post(url, data, words.sendAnyway).then(function (html) {
       if (n === opened()) update(html);
-      m.remove(); rush();
+      m.remove(); page.rush();
     }).catch(function (e) {
-      if (!e.status && (!lost.hidden || !navigator.onLine)) {
+      if (!e.status && (!$('#lost').hidden || !navigator.onLine)) {
         f.textContent = words.queued; parked.push(function () { attempt(url, data, m, f, n); }); return;
       }
       m.classList.add('message--failed'); f.textContent = words.notSent + ' ' + (e.status ? e.message : '') + ' ';
@@ -424,7 +382,7 @@
   status.addEventListener('change', function () {
     var data = new FormData(), value = status.value; data.set('status', value); data.set('csrfmiddlewaretoken', csrf()); shape();
     chosenAt = Infinity;
-    ask(status.form.action, data).then(function () { chosen = value; }, function (e) {
+    page.ask(status.form.action, data).then(function () { chosen = value; }, function (e) {
       status.value = chosen; shape(); toast(words.statusFailed + ' ' + (e.status ? e.message : ''));
     }).then(function () { chosenAt = Date.now(); });
   });
@@ -433,87 +391,14 @@
   function followStatus(value, asked) {
     if (!value || value === chosen || asked < chosenAt) return;
     chosen = status.value = value; shape();
-    ask(status.form.action).then(function (r) { return r.json(); }).then(function (j) { if (j.said) toast(j.said); }, noop);
+    page.json(status.form.action).then(function (j) { if (j.said) toast(j.said); }, noop);
   }
   shape();
 
-  /* ----- live: hints, then re-reading; a slow round heals what was lost ----- */
-  var since = '', due = { panel: false, dialog: false }, reading = false, readAt = 0, lost = $('#lost');
-  function rush() { due.panel = due.dialog = true; read(); }
-  function read() {
-    if (reading) return;
-    var wait = readAt + 1000 - Date.now();
-    if (wait > 0) { reading = true; setTimeout(function () { reading = false; read(); }, wait); return; }
-    if (!due.panel && !due.dialog) return;
-    var what = due; due = { panel: false, dialog: false }; reading = true; readAt = Date.now();
-    Promise.all([what.panel ? refreshPanel() : 0, what.dialog ? refreshDialog() : 0]).then(function () { misread = 0; connected(true); }, function () {
-      misread += 1; if (misread > 1) connected(false);
-      due.panel = due.panel || what.panel; due.dialog = due.dialog || what.dialog;
-    }).then(function () { reading = false; if (due.panel || due.dialog) setTimeout(read, 1000); });
-  }
-  var misread = 0;  // times in a row
-  function connected(yes) {
-    lost.hidden = yes; ws.classList.toggle('is-stale', !yes);
-    if (yes) parked.splice(0).forEach(function (go) { go(); });
-  }
-  $('#lost-again').onclick = rush;
-  var failures = 0, held = null, socket = null, noStreams = 0, heardAt = 0;
-  /* a network that is gone says no goodbye: pings that stop coming do */
-  setInterval(function () {
-    if (!socket || Date.now() - heardAt < 25000) return;
-    var dead = socket; socket = null; dead.close(); failures += 1; again();
-  }, 5000);
-  window.addEventListener('offline', function () { connected(false); });
-  window.addEventListener('online', rush);
-  function again() {
-    failures += 1; if (failures > 1) connected(false);
-    setTimeout(live, Math.min(15000, 500 * Math.pow(2, failures)) * (.5 + Math.random()));
-  }
-  function hear(hint) {
-    since = hint.since; failures = 0; if (!misread) connected(true);
-    due.panel = due.panel || hint.panel; due.dialog = due.dialog || hint.dialog; read();
-  }
-  /* a stream where the way to the server lets one through, else long polls */
-  function live() { if (noStreams < 2 && window.WebSocket) stream(); else poll(); }
-  function stream() {
-    heardAt = Date.now();
-    var heard = false, mine = socket = new WebSocket(location.origin.replace(/^http/, 'ws') + body.dataset.stream);
-    mine.onopen = function () { mine.send(JSON.stringify({ ticket: main().dataset.ticket, since: since })); };
-    mine.onmessage = function (e) {
-      heard = true; noStreams = 0; heardAt = Date.now();
-      if (e.data === 'ping') mine.send('pong'); else hear(JSON.parse(e.data));
-    };
-    mine.onclose = function (e) {
-      if (socket !== mine) return;
-      socket = null;
-      if (!heard) noStreams += e.code === 4401 ? 0 : 1;
-      if (e.code === 4401) return freshTicket().then(live, again);
-      again();
-    };
-  }
-  function poll() {
-    var mine = held = new AbortController();
-    fetch(body.dataset.poll, { signal: mine.signal, method: 'POST', credentials: 'omit', body: JSON.stringify({ ticket: main().dataset.ticket, since: since }) }).then(function (r) {
-      if (r.status === 401) return freshTicket().then(function () { since = ''; });
-      if (!r.ok) throw new Error(r.status);
-      return r.json().then(function (hint) { hear(hint); return age() > 40000 ? freshTicket() : 0; });
-    }).then(live, function () { if (mine.signal.aborted) poll(); else again(); });
-  }
-  /* another dialog is open now: the live app must know whose news to tell */
-  function follow() {
-    if (socket) { if (socket.readyState === 1) socket.send(JSON.stringify({ ticket: main().dataset.ticket })); } else if (held) held.abort();
-  }
-  var ticketAt = Date.now(), ticketOf = main();
-  function age() { if (ticketOf !== main()) { ticketOf = main(); ticketAt = Date.now(); } return Date.now() - ticketAt; }
-  function freshTicket() {
-    var n = opened();
-    return ask(body.dataset.ticket + '?open=' + n).then(function (r) { return r.json(); }).then(function (j) {
-      if (n === opened()) { main().dataset.ticket = j.ticket; ticketAt = Date.now(); ticketOf = main(); }
-    });
-  }
-  setInterval(rush, 30000);
-  setInterval(function () { noStreams = 0; }, 300000);  // a proxy or server may have learnt streams meanwhile
-  document.addEventListener('visibilitychange', function () { if (!document.hidden) rush(); });
+  /* ----- live ----- */
+  page.on('panel', refreshPanel); page.on('dialog', refreshDialog);
+  document.addEventListener('live:connected', function (e) { if (e.detail) parked.splice(0).forEach(function (go) { go(); }); });
+  $('#lost-again').onclick = function () { page.rush(); };
 
   /* ----- list: one Tab stop, arrows or j/k; keys by place, so they are the same under ЙЦУКЕН ----- */
   function cards() { return $$('.card', list); }
@@ -570,7 +455,8 @@
     if (run) { e.preventDefault(); run(); }
   });
 
-  window.workspace = { ask: ask, post: post, show: show, toast: toast, opened: opened, rush: rush, words: words, open: open, title: title };  // for transfer.js and rings.js
-  learn(); clocks(); ready(); bottom(); done(); setInterval(tick, 1000); live();
+  page.open = open;  // for transfer.js and rings.js
+  page.post = post; page.show = show; page.opened = opened;
+  learn(); clocks(); ready(); bottom(); done(); setInterval(tick, 1000);
   if (words.welcome) toast(words.welcome);
 })();
