@@ -52,6 +52,7 @@ class Question:
     language: int | None = None
     operator: int | None = None
     start_state: str = ""
+    current_state: str = ""  # of an open dialog: one of StartState
     state: str = ""  # one of State, OPEN or CLOSED
     visitor_of: int | None = None  # a dialog's number: its visitor's dialogs
     before: int | None = None  # a dialog's number: what comes after it
@@ -74,6 +75,10 @@ def read(parameters: Mapping[str, str], choices: Choices) -> Question:
     since, until = _day(given, "since", errors), _day(given, "until", errors)
     if since and until and until < since:
         errors["until"] = _("The period ends before it begins.")
+    state = _one_of(given, "state", [*State.values, OPEN, CLOSED], errors)
+    current_state = _one_of(given, "current_state", StartState.values, errors)
+    if current_state and state and state not in (OPEN, *OPEN_STATES):
+        errors["current_state"] = _("Only open dialogs are online or offline now. Take this filter off or choose another state.")
     return Question(
         text=text,
         number=number,
@@ -84,14 +89,27 @@ def read(parameters: Mapping[str, str], choices: Choices) -> Question:
         language=_chosen(given, "language", choices.languages, errors),
         operator=_chosen(given, "operator", choices.operators, errors),
         start_state=_one_of(given, "start_state", StartState.values, errors),
-        state=_one_of(given, "state", [*State.values, OPEN, CLOSED], errors),
+        current_state=current_state,
+        state=state,
         visitor_of=_dialog(given, "visitor_of", errors),
         before=_dialog(given, "before", errors),
         errors=errors,
     )
 
 
-NAMES = ("q", "since", "until", "department", "language", "operator", "start_state", "state", "visitor_of", "before")
+NAMES = (
+    "q",
+    "since",
+    "until",
+    "department",
+    "language",
+    "operator",
+    "start_state",
+    "current_state",
+    "state",
+    "visitor_of",
+    "before",
+)
 
 
 def _text(given: str) -> tuple[str, int | None, bool]:
@@ -197,6 +215,11 @@ def _filtered(question: Question, operator: Operator) -> QuerySet[Dialog]:
     if question.visitor_of is not None:
         whose = queues.visible_to(operator).filter(number=question.visitor_of)
         rows = rows.filter(visitor__in=whose.order_by().values("visitor"))
+    if question.current_state:
+        # open, said so that the indexes dialog_queue and dialog_held can find the few among all that there ever were
+        has_operator = Q(state__in=OPEN_STATES, operator__isnull=False)
+        rows = rows.filter(Q(state=State.QUEUE, operator=None) | has_operator)
+        rows = rows.filter(is_offline=question.current_state == StartState.OFFLINE)
     if question.state:
         states = {OPEN: OPEN_STATES, CLOSED: [state for state in State if state not in OPEN_STATES]}
         rows = rows.filter(state__in=states.get(question.state, [question.state]))

@@ -46,7 +46,7 @@ def archive_page(request: HttpRequest) -> HttpResponse:
         "given": {name: request.GET.get(name, "").replace("\x00", "") for name in archive.NAMES},
         "errors": errors,
         "filters": filters,
-        "start_states": StartState.choices,
+        "kinds": StartState.choices,
         "states": State.choices,
         "is_narrowed": any(request.GET.get(name) for name in FILTERS),
         "asks": any(request.GET.get(name) for name in archive.NAMES),

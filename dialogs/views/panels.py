@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dialogs import archive, queues
-from dialogs.models import Dialog, State
+from dialogs.models import Dialog, StartState, State
 from operators.models import Operator
 
 TITLES = {
@@ -19,12 +20,13 @@ TITLES = {
     queues.Section.OTHERS: gettext_lazy("Other operators"),
 }
 
+# the archive's filters that find all dialogs of a section, among some others
 ARCHIVED_AS = {
-    queues.Section.WAITING: State.QUEUE.value,
-    queues.Section.MINE: State.CHATTING.value,
-    queues.Section.GENERAL: State.QUEUE.value,
-    queues.Section.OFFLINE: State.QUEUE.value,
-    queues.Section.OTHERS: archive.OPEN,
+    queues.Section.WAITING: {"state": State.QUEUE},
+    queues.Section.MINE: {"state": State.CHATTING},
+    queues.Section.GENERAL: {"state": State.QUEUE, "current_state": StartState.ONLINE},
+    queues.Section.OFFLINE: {"state": State.QUEUE, "current_state": StartState.OFFLINE},
+    queues.Section.OTHERS: {"state": archive.OPEN},
 }
 
 
@@ -37,7 +39,7 @@ class Panel:
     dialogs: list[Dialog]
     count: int
     note: str = ""
-    archived_as: str = ""  # the archive's filter that finds those, too, that are not shown
+    archived_as: str = ""  # the query of the archive that finds those, too, that are not shown
 
 
 def panels(operator: Operator) -> list[Panel]:
@@ -85,7 +87,7 @@ def _panel(section: queues.Section, shown: list[Dialog], count: int, limit: int)
             "more": count - len(shown),
             "shown": limit,
         }
-    return Panel(section.value, str(TITLES[section]), shown, count, note, ARCHIVED_AS[section])
+    return Panel(section.value, str(TITLES[section]), shown, count, note, urlencode(ARCHIVED_AS[section]))
 
 
 def _cards(rows: QuerySet[Dialog]) -> QuerySet[Dialog]:

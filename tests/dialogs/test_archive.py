@@ -62,7 +62,8 @@ class TestReading:
 
     def test_everything_at_once(self):
         given = {"since": "2026-01-31", "until": "2026-02-01", "department": 7, "language": 3, "operator": 5}
-        assert self.question(q=" чай ", start_state="offline", state="closed", visitor_of=12, before=40, **given) == Question(
+        given |= {"start_state": "offline", "current_state": "online", "state": "open"}
+        assert self.question(q=" чай ", visitor_of=12, before=40, **given) == Question(
             text="чай",
             since=date(2026, 1, 31),
             until=date(2026, 2, 1),
@@ -70,7 +71,8 @@ class TestReading:
             language=3,
             operator=5,
             start_state="offline",
-            state="closed",
+            current_state="online",
+            state="open",
             visitor_of=12,
             before=40,
         )
@@ -111,6 +113,7 @@ class TestReading:
             ("operator", "6"),
             ("operator", "5 OR 1=1"),
             ("start_state", "asleep"),
+            ("current_state", "away"),
             ("state", "lost"),
             ("before", "x"),
             ("before", "-1"),
@@ -127,6 +130,17 @@ class TestReading:
     def test_a_period_must_not_end_before_it_begins(self):
         assert list(self.question(since="2026-02-02", until="2026-02-01").errors) == ["until"]
         assert not self.question(since="2026-02-01", until="2026-02-01").errors
+
+    @pytest.mark.parametrize("state", ["closed", "closed-all", "closed_by_visitor", "closed_by_operator"])
+    def test_no_closed_dialog_is_online_or_offline_now(self, state):
+        assert list(self.question(state=state, current_state="online").errors) == ["current_state"]
+
+    @pytest.mark.parametrize("state", ["", "open", "queue", "chatting"])
+    def test_every_open_one_is(self, state):
+        assert not self.question(state=state, current_state="offline").errors
+
+    def test_a_state_that_there_is_not_is_the_only_error_then(self):
+        assert list(self.question(state="lost", current_state="online").errors) == ["state"]
 
     def test_the_longest_search_is_read(self):
         assert not self.question(q="x" * 200).errors
@@ -182,7 +196,14 @@ class TestWhoSeesWhat:
         Account.objects.filter(pk=account.pk).update(visible_offline_dialogs=1, visible_online_dialogs=1)
         people.start_dialog(account)
         hidden = people.start_dialog(account, text="teapot")
-        assert "And 1 more." in words(as_anna.get("/workspace/panel/"))
+        other = people.start_dialog(account, text="teapot")
+        Dialog.objects.filter(pk=other.pk).update(is_offline=False)
+        panel = as_anna.get("/workspace/panel/")
+        assert "And 1 more." in words(panel)
+        (link,) = re.findall(r'href="([^"]+)">See them all', panel.content.decode())
+        assert unescape(link) == f"{URL}?state=queue&current_state=offline"
+        assert numbers(as_anna.get(unescape(link)))[0] == hidden.number
+        Dialog.objects.filter(pk=other.pk).delete()
         assert found(as_anna, q="teapot") == found(as_anna, q="teapot", state="open") == [hidden.number]
         assert found(as_anna, q="teapot", state="closed-all") == []
 
@@ -220,6 +241,26 @@ class TestFilters:
         everything = {"department": sales, "language": russian, "operator": boris.pk, "start_state": "online", "state": "open"}
         assert found(as_vera, q="tea sugar", **everything) == [other.number]
         assert found(as_vera, q="tea sugar", **everything | {"operator": anna.pk}) == []
+
+    def test_the_current_state_is_of_open_dialogs_and_is_not_the_start_state(self, as_vera, account, anna):
+        waiting, taken, closed, back = [people.start_dialog(account, text="tea") for _ in range(4)]
+        take(taken.pk, anna)
+        take(closed.pk, anna)
+        close_by_operator(closed.pk, anna)
+        Dialog.objects.filter(pk=back.pk).update(is_offline=False)
+        Dialog.objects.filter(pk__in=[waiting.pk, taken.pk, closed.pk]).update(is_offline=True)
+        assert found(as_vera, start_state="offline") == [back.number, closed.number, taken.number, waiting.number]
+        assert found(as_vera, current_state="offline") == found(as_vera, q="tea", current_state="offline")
+        assert found(as_vera, current_state="offline") == [taken.number, waiting.number]
+        assert found(as_vera, current_state="online") == [back.number]
+        assert found(as_vera, current_state="offline", state="queue") == [waiting.number]
+        assert found(as_vera, current_state="offline", state="chatting") == [taken.number]
+        page = as_vera.get(URL, {"current_state": "online"})
+        assert "started offline online now" in words(page)
+        assert '<option value="online" selected>' in page.content.decode()
+        refused = as_vera.get(URL, {"current_state": "online", "state": "closed-all"})
+        assert refused.status_code == 400
+        assert "Only open dialogs are online or offline now." in words(refused)
 
     def test_days_are_the_accounts(self, as_vera, account):
         Account.objects.filter(pk=account.pk).update(time_zone="Asia/Yekaterinburg")  # UTC+5
@@ -320,7 +361,7 @@ class TestPages:
         assert 'value="order"' in page.content.decode()
 
     @pytest.mark.parametrize("who", ["anna", "vera"])
-    @pytest.mark.parametrize("asked", [{}, {"q": "teapot"}])
+    @pytest.mark.parametrize("asked", [{}, {"q": "teapot"}, {"current_state": "offline"}])
     def test_a_page_takes_the_same_few_queries_whatever_it_finds(self, client, account, anna, vera, who, asked):
         client.force_login({"anna": anna, "vera": vera}[who])
 
@@ -332,7 +373,7 @@ class TestPages:
 
         people.start_dialog(account, text="teapot")
         few = queries()
-        self.make(account, 100)
+        self.make(account, 100, **({"state": State.QUEUE, "is_offline": True} if "current_state" in asked else {}))
         assert queries() == few
         assert few <= 14
 
