@@ -4,7 +4,7 @@ It is read after every commit that can change the answer, so it is plain SQL in 
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from dialogs.assigning import UNBOUNDED, Person, Place
 from dialogs.models import Dialog, State
 from operators.models import Assignment, Status
 from webim_offline.database_clock import database_now, stored_moment
-from webim_offline.statements import run_together
+from webim_offline.statements import Statement, run_together
 
 HEARD_WITHIN = timedelta(seconds=25)  # A2, fixed: the last sign of life of somebody who is given a dialog
 ADVISORY = 0x7731  # our kind of advisory lock on PostgreSQL: (kind, account)
@@ -51,29 +51,32 @@ class Candidates:
         return sum(max(person.room[kind], 0) for person in self.people for kind in self.kinds)
 
 
-ACCOUNT = "SELECT operator_lease, pickup_timeout FROM operators_account WHERE id = %s AND assignment = %s AND archived_at IS NULL"
 # in the order of the index dialog_queue, or PostgreSQL may look for one among all dialogs there are
-WAITS = """COALESCE((SELECT TRUE FROM dialogs_dialog WHERE account_id = %s AND is_offline = {kind} AND state = 'queue'
+WAITS = """COALESCE((SELECT TRUE FROM dialogs_dialog WHERE account_id = {account} AND is_offline = {kind} AND state = 'queue'
     AND operator_id IS NULL AND in_workspace ORDER BY created_at LIMIT 1), FALSE)"""
-# dialogs are not joined: how many people have changes faster than the planner learns of it, and a nested loop would take seconds
+WAITS_ONLINE, WAITS_OFFLINE = WAITS.format(account="%s", kind="FALSE"), WAITS.format(account="%s", kind="TRUE")
+ACCOUNT = f"""
+SELECT operator_lease, pickup_timeout, {WAITS_ONLINE}, {WAITS_OFFLINE}
+FROM operators_account WHERE id = %s AND assignment = %s AND archived_at IS NULL
+"""  # noqa: S608
+# what people hold is counted before it is joined: the planner learns late how much that is, and might look through it for each
 FREE_PEOPLE = f"""
-SELECT id, MAX(name), MAX(acted_at), MAX(last_seen_at), {{now}}, waits_online, waits_offline,
-    MAX(most_online), MAX(most_offline), SUM(online), SUM(offline)
+SELECT id, name, acted_at, last_seen_at, {{now}}, most_online, most_offline, COALESCE(online, 0), COALESCE(offline, 0)
 FROM (
-    SELECT person.id, person.name, acted_at, last_seen_at, 0 AS online, 0 AS offline,
+    SELECT person.id, person.name, acted_at, last_seen_at,
         COALESCE(person.max_online_dialogs, account.max_online_dialogs) AS most_online,
         COALESCE(person.max_offline_dialogs, account.max_offline_dialogs) AS most_offline
     FROM operators_operator AS person JOIN operators_account AS account ON account.id = person.account_id
     WHERE account.id = %s AND is_active AND status = %s AND last_seen_at >= {{heard_since}}
-    UNION ALL
-    SELECT operator_id, NULL, NULL, NULL, CASE WHEN is_offline THEN 0 ELSE 1 END, CASE WHEN is_offline THEN 1 ELSE 0 END, NULL, NULL
+) AS present
+LEFT JOIN (
+    SELECT operator_id, COUNT(*) FILTER (WHERE NOT is_offline) AS online, COUNT(*) FILTER (WHERE is_offline) AS offline
     FROM dialogs_dialog
     WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting')
-) AS parts
-CROSS JOIN (SELECT {WAITS.format(kind="FALSE")} AS waits_online, {WAITS.format(kind="TRUE")} AS waits_offline) AS waits
-GROUP BY id, waits_online, waits_offline
-HAVING waits_online AND (MAX(most_online) = 0 OR SUM(online) < MAX(most_online))
-    OR waits_offline AND (MAX(most_offline) = 0 OR SUM(offline) < MAX(most_offline))
+    GROUP BY operator_id
+) AS held ON held.operator_id = present.id
+WHERE {WAITS_ONLINE} AND (most_online = 0 OR COALESCE(online, 0) < most_online)
+    OR {WAITS_OFFLINE} AND (most_offline = 0 OR COALESCE(offline, 0) < most_offline)
 """  # noqa: S608
 # an archived department is nobody's (A5)
 SKILLS = """
@@ -90,7 +93,7 @@ def lock_and_read(account_id: int) -> Candidates:
 
     Nobody else assigns in this account until the transaction ends, and its settings, statuses and memberships stand still.
     """
-    asked = [account_id, Assignment.AUTOMATIC]
+    asked = [account_id, account_id, account_id, Assignment.AUTOMATIC]
     if connection.vendor == "postgresql":
         lock = ("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
         _, settings, rows = run_together(lock, (f"{ACCOUNT} FOR SHARE", asked), _free_people(account_id))
@@ -98,37 +101,36 @@ def lock_and_read(account_id: int) -> Candidates:
         settings, rows = run_together((ACCOUNT, asked), _free_people(account_id))
     if not settings or not rows:
         return Candidates()
-    (lease, timeout), *_ = settings
-    kinds = frozenset(kind for kind, waits in ((False, rows[0][5]), (True, rows[0][6])) if waits)
+    lease, timeout, waits_online, waits_offline = settings[0]
     people = [
-        Person(
-            pk,
-            open=int(online + offline),
-            room=_room(most_online, most_offline, online, offline),
-            acted_at=stored_moment(acted_at),
-            name=name,
-        )
-        for pk, name, acted_at, seen_at, now, _, _, most_online, most_offline, online, offline in rows
-        if stored_moment(now) - stored_moment(seen_at) <= timedelta(seconds=lease)
+        Person(pk, open=online + offline, room=_room(most_online, most_offline, online, offline), acted_at=acted_at, name=name)
+        for pk, name, acted_at, seen_at, now, most_online, most_offline, online, offline in _with_moments(rows)
+        if now - seen_at <= timedelta(seconds=lease)
     ]
+    kinds = frozenset(kind for kind, waits in ((False, waits_online), (True, waits_offline)) if waits)
     return Candidates(people, kinds, _add_skills(people, timedelta(seconds=timeout)))
 
 
-def _free_people(account_id: int) -> tuple[str, list[object]]:
-    ids = [account_id] * 2
+def _free_people(account_id: int) -> Statement:
+    counted = [account_id] * 3
     if connection.vendor == "postgresql":
         sql = FREE_PEOPLE.format(now="clock_timestamp()", heard_since="clock_timestamp() - %s")
-        return sql, [account_id, Status.ONLINE, HEARD_WITHIN, account_id, *ids]
+        return sql, [account_id, Status.ONLINE, HEARD_WITHIN, *counted]
     adapt, now = connection.ops.adapt_datetimefield_value, database_now()
     sql = FREE_PEOPLE.format(now="%s", heard_since="%s")
-    return sql, [adapt(now), account_id, Status.ONLINE, adapt(now - HEARD_WITHIN), account_id, *ids]
+    return sql, [adapt(now), account_id, Status.ONLINE, adapt(now - HEARD_WITHIN), *counted]
+
+
+def _with_moments(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    for pk, name, acted_at, seen_at, now, *counts in rows:
+        yield pk, name, stored_moment(acted_at), stored_moment(seen_at), stored_moment(now), *counts
 
 
 def _room(most_online: int, most_offline: int, online: int, offline: int) -> dict[bool, int]:
     """How many more of each kind somebody with these limits may be given who has so many (Q5); 0 is no limit."""
     return {
-        False: most_online - int(online) if most_online else UNBOUNDED,
-        True: most_offline - int(offline) if most_offline else UNBOUNDED,
+        False: most_online - online if most_online else UNBOUNDED,
+        True: most_offline - offline if most_offline else UNBOUNDED,
     }
 
 
