@@ -27,5 +27,7 @@ class DatabaseNow(Func):
 
 
 def stored_moment(value: datetime | str | None) -> datetime | None:
-    """A stored moment as a plain cursor gives it: SQLite keeps text, in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    """A stored moment as a plain cursor gives it: SQLite keeps UTC without saying so, as text unless it is a bare column's."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
