@@ -15,11 +15,13 @@ def run_together(*statements: Statement) -> list[list[tuple[Any, ...]]]:
     """
     if connection.vendor != "postgresql":
         return [rows for statement in statements for rows in _run([statement])]
-    return _run(statements)  # psycopg's client-side binding, Django's default, puts the values in before they travel
+    return (
+        _run(statements) if statements else []
+    )  # psycopg's client-side binding, Django's default, puts the values in before they travel
 
 
 def _run(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
-    found = []
+    found: list[list[tuple[Any, ...]]] = []
     with connection.cursor() as cursor:
         cursor.execute(";".join(sql for sql, _ in statements), [value for _, values in statements for value in values])
         while True:

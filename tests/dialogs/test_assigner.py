@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from dialogs import tasks
-from dialogs.actions import assignment
+from dialogs.actions import assigner, assignment
 from dialogs.models import Dialog, Pulse
 from operators import actions, configuration
 from operators.models import Assignment, Department
@@ -70,3 +71,18 @@ def test_a_changed_time_to_pick_up_counts_from_the_end_of_an_outage(account):
     assert dialog.operator == anna
     assert dialog.pickup_by == dialog.pickup_from + timedelta(seconds=60)
     assert dialog.assigned_at == before["assigned_at"]
+
+
+def test_assigning_takes_few_messages_to_the_database_however_many_wait(account, django_assert_num_queries):
+    account.assignment = Assignment.AUTOMATIC
+    account.save(update_fields=["assignment"])
+    for visitor in people.make_visitors(account, 12):
+        people.write(visitor)
+    operators = [people.make_operator(account, online=True) for _ in range(3)]
+    Dialog.objects.update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
+    if connection.vendor == "postgresql":
+        with django_assert_num_queries(5 + 2):  # and the test's own savepoint
+            assert assigner.assign(account.pk) == 12
+    else:
+        assert assigner.assign(account.pk) == 12
+    assert sorted(Dialog.objects.values_list("operator", flat=True)) == sorted([o.pk for o in operators] * 4)
