@@ -15,6 +15,7 @@ MOST_FOR_SUPERVISOR = 500  # Q5
 MOST_HELD = 200
 COUNTED_AT_ONCE = 1000  # dialogs of one queue, exactly and at once
 COUNTS_LAST = 1  # seconds, of longer ones
+BY_KIND = {"online": Count("pk", filter=Q(is_offline=False)), "offline": Count("pk", filter=Q(is_offline=True))}  # by current state
 
 
 class Section(StrEnum):
@@ -126,12 +127,15 @@ def held(operator: Operator) -> QuerySet[Dialog]:
     return rows.order_by("created_at", "pk")
 
 
+def held_by_anyone(account_id: int | None) -> QuerySet[Dialog]:
+    """Open dialogs that somebody of the account has, in no order. Index dialog_held."""
+    rows = Dialog.objects.filter(account=account_id, operator__isnull=False, state__in=OPEN_STATES, in_workspace=True)
+    return rows.order_by()
+
+
 def others(operator: Operator) -> QuerySet[Dialog]:
-    """Everyone else's open dialogs, for supervisors. Index dialog_held."""
-    rows = Dialog.objects.filter(
-        account=operator.account_id, operator__isnull=False, state__in=OPEN_STATES, in_workspace=True
-    ).exclude(operator=operator)
-    return rows.order_by("created_at", "pk")
+    """Everyone else's open dialogs, for supervisors."""
+    return held_by_anyone(operator.account_id).exclude(operator=operator).order_by("created_at", "pk")
 
 
 def visible_to(operator: Operator) -> QuerySet[Dialog]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 
-from dialogs.models import OPEN_STATES, Dialog
+from dialogs.models import Dialog
+from dialogs.queues import BY_KIND, held_by_anyone
 from operators.availability import heard_at, is_effectively_online, judged_at
 from operators.models import Account, Department, Operator, Status
 
@@ -78,12 +79,9 @@ def _named(search: str) -> Q:
 
 
 def _held(account: Account, people: list[Operator]) -> dict[int, tuple[int, int]]:
-    """(online, offline) open dialogs of each. Index dialog_held."""
-    rows = Dialog.objects.filter(account=account, operator__in=people, state__in=OPEN_STATES, in_workspace=True).order_by()
-    counted = rows.values("operator_id").annotate(
-        online=Count("pk", filter=Q(is_offline=False)), offline=Count("pk", filter=Q(is_offline=True))
-    )
-    return {row["operator_id"]: (row["online"], row["offline"]) for row in counted}
+    """(online, offline) open dialogs of each."""
+    rows = held_by_anyone(account.pk).filter(operator__in=people).values("operator_id").annotate(**BY_KIND)
+    return {row["operator_id"]: (row["online"], row["offline"]) for row in rows}
 
 
 def _target(person: Operator, account: Account, held: tuple[int, int], now: datetime) -> Target:

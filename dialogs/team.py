@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Prefetch, Q
 
-from dialogs.models import OPEN_STATES, Dialog, State
+from dialogs.models import State
+from dialogs.queues import BY_KIND, held_by_anyone
 from operators.availability import heard_at, is_effectively_online, judged_at
 from operators.models import Account, Department, Language, Operator, Status
 
@@ -74,18 +75,9 @@ def members(account: Account, now: datetime) -> tuple[list[Member], int]:
 
 
 def _loads(account: Account) -> dict[int, dict[str, int | datetime | None]]:
-    """What each person has, in one query along the index dialog_held."""
-    held = Dialog.objects.filter(account=account, operator__isnull=False, state__in=OPEN_STATES, in_workspace=True)
-    rows = (
-        held.order_by()
-        .values("operator_id")
-        .annotate(
-            online=Count("pk", filter=Q(is_offline=False)),
-            offline=Count("pk", filter=Q(is_offline=True)),
-            assigned=Count("pk", filter=Q(state=State.QUEUE)),
-            oldest=Min("waiting_since"),
-        )
-    )
+    """What each person has."""
+    counts = BY_KIND | {"assigned": Count("pk", filter=Q(state=State.QUEUE)), "oldest": Min("waiting_since")}
+    rows = held_by_anyone(account.pk).values("operator_id").annotate(**counts)
     return {row.pop("operator_id"): row for row in rows}
 
 
