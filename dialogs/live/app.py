@@ -7,19 +7,16 @@ database has to be asked and is away, and for a page that this process has no ro
 """
 
 import asyncio
-import json
 import logging
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
-from django.http.request import split_domain_port, validate_host
 
 from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
@@ -27,17 +24,31 @@ from dialogs.live import streams, tickets
 from dialogs.live.hub import Hub
 from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Ended, Key, Visits
+from dialogs.live.requests import (
+    COME_AGAIN_HEADERS,
+    COME_AGAIN_STATUSES,
+    CORS,
+    NO_STORE,
+    Headers,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    check_host,
+    disconnected,
+    origin,
+    read_body,
+    respond,
+)
 from dialogs.live.service import Board, NotKnown
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
 from operators.actions import operator_channel, service_channel, workspace_channel, workspaces_seen
 from operators.sessions import valid_sessions
 from webim_offline import realtime
-from webim_offline.errors import COME_AGAIN
 from webim_offline.steady_clock import steady_now
 
 logger = logging.getLogger(__name__)
-LARGEST_BODY = 8 * 1024
 VISIT_POLL = 25.0  # seconds a poll is held at most
 WORKSPACE_POLL = 15.0
 TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
@@ -51,27 +62,10 @@ MOST_VISITS = 100  # pages of one visitor at once
 MOST_REQUESTS = 60  # of one page in REQUESTS_WITHIN seconds
 REQUESTS_WITHIN = 10.0
 MOST_HELD = 200_000  # visits of one process, about 100 MiB: ten times as many as it holds streams
-LONGEST_HOST = 300
-NO_STORE = [(b"cache-control", b"no-store")]
-CORS = [*NO_STORE, (b"access-control-allow-origin", b"*")]
-COME_AGAIN_STATUSES = {429, 503}
-COME_AGAIN_HEADERS = [(b"retry-after", str(COME_AGAIN).encode()), (b"access-control-expose-headers", b"retry-after")]
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 Handler = Callable[[dict[str, Any], Receive, Scope], Awaitable[dict[str, Any] | None]]
 Opened = tuple[Stream, Callable[[Stream, str], None]]
 NO_ROUTE: tuple[Handler | None, Headers] = (None, NO_STORE)
-
-
-class Refusal(Exception):
-    """An answer that is not a success: a status and a short reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
 
 
 class LiveApp:
@@ -327,21 +321,21 @@ class LiveApp:
                 raise Refusal(404, "no such address")
             if scope["method"] != "POST":
                 raise Refusal(405, "use POST")
-            _check_host(scope)
-            answer = await handler(await _body(receive), receive, scope)
+            check_host(scope)
+            answer = await handler(await read_body(receive), receive, scope)
         except Refusal as refusal:
             if refusal.status in COME_AGAIN_STATUSES:
                 headers = [*headers, *COME_AGAIN_HEADERS]
-            await _respond(send, refusal.status, {"error": refusal.reason}, headers)
+            await respond(send, refusal.status, {"error": refusal.reason}, headers)
             return
         except tickets.BadTicket as bad:
-            await _respond(send, 401, {"error": f"ticket: {bad}"}, headers)
+            await respond(send, 401, {"error": f"ticket: {bad}"}, headers)
             return
         except (NotKnown, asyncio.CancelledError) as obstacle:
             reason = "the database does not answer" if isinstance(obstacle, NotKnown) else "this process ends"
-            await _respond(send, 503, {"error": reason}, [*headers, *COME_AGAIN_HEADERS])
+            await respond(send, 503, {"error": reason}, [*headers, *COME_AGAIN_HEADERS])
             return
-        await _respond(send, 200 if answer is not None else 204, answer, headers)
+        await respond(send, 200 if answer is not None else 204, answer, headers)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -386,7 +380,7 @@ class LiveApp:
     def _is_listed(self, claims: dict[str, Any], scope: Scope) -> bool:
         """X5: an account that lists its sites is served there alone."""
         listed = self.board.sites.get(claims["a"])
-        return not listed or _origin(scope) in listed
+        return not listed or origin(scope) in listed
 
     async def _visit_beat(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
         await self._sign_of_visit(body, scope)
@@ -394,7 +388,7 @@ class LiveApp:
     async def _visit_bye(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
         self._count_request((claims["v"], claims["k"]))
-        if _origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
+        if origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
             raise Refusal(403, "this site is not listed")
         self.neighbours.goodbye((claims["v"], claims["k"]))
 
@@ -453,7 +447,7 @@ class LiveApp:
         try:
             if opened is None:
                 raise Refusal(404, "no such address")
-            _check_host(scope)
+            check_host(scope)
         except Refusal:
             await send({"type": "websocket.close"})
             return
@@ -557,7 +551,7 @@ class LiveApp:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         self.polls += 1
         try:
             while not news() and not gone.done() and (left := until - loop.time()) > 0:
@@ -588,60 +582,6 @@ def _session(claims: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(claims["s"])
 
 
-@lru_cache(maxsize=256)
-def _is_ours(host: bytes, ours: tuple[str, ...]) -> bool:
-    domain, _ = split_domain_port(host.decode("latin-1").lower())
-    return bool(domain) and validate_host(domain, ours)
-
-
-def _check_host(scope: Scope) -> None:
-    for name, value in scope["headers"]:
-        if name == b"host":
-            if len(value) <= LONGEST_HOST and _is_ours(value, tuple(settings.ALLOWED_HOSTS)):
-                return
-            break
-    raise Refusal(421, "unknown host")
-
-
-def _origin(scope: Scope) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _body(receive: Receive) -> dict[str, Any]:
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body"):
-        if len(body) > LARGEST_BODY:
-            break
-        message = await receive()
-        body += message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise Refusal(400, "the body did not arrive")
-    if len(body) > LARGEST_BODY:
-        raise Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise Refusal(400, "the body is not a JSON object")
-    return parsed
-
-
 def _text(value: object, longest: int) -> str:
     """What a page says about itself, as a database can keep it: no NUL, and no half of a surrogate pair."""
     return value.encode("utf-8", "ignore").decode().replace("\x00", "")[:longest] if isinstance(value, str) else ""
-
-
-async def _respond(send: Send, status: int, answer: dict[str, Any] | None, headers: Headers) -> None:
-    body = b""
-    if answer is not None:
-        body = json.dumps(answer).encode()
-        headers = [*headers, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
