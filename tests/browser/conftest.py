@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from tests.browser.faces import SOON
 from webim_offline.supervisor import LIVE_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,3 +223,44 @@ def write(server):
         )
 
     return write
+
+
+@pytest.fixture
+def quiet(server):
+    """The demo account as it was made, without open dialogs, before a test and after it."""
+
+    def as_made():
+        server.run("""
+            Account.objects.filter(slug="demo").update(assignment="manual", max_online_dialogs=0, max_offline_dialogs=0)
+            Account.objects.filter(slug="demo").update(visible_online_dialogs=100, visible_offline_dialogs=50)
+            Operator.objects.update(max_online_dialogs=None, max_offline_dialogs=None, status="offline")
+            boris = Operator.objects.get(username="boris")
+            boris.departments.set(Department.objects.filter(account=boris.account, slug="sales"))
+            boris.languages.set(Language.objects.filter(account=boris.account, code="ru"))
+            Department.objects.filter(account=boris.account).exclude(slug__in=["support", "sales"]).delete()
+            for dialog in Dialog.objects.filter(state__in=OPEN_STATES):
+                conversation.close_by_operator(dialog.pk, Operator.objects.get(username="vera"))
+            Dialog.objects.exclude(state__in=OPEN_STATES).update(state="closed", closes_at=None, wake_at=None)
+        """)
+
+    as_made()
+    yield
+    as_made()
+
+
+@pytest.fixture
+def chat(people, server):
+    """A visitor writes through the widget of the demo site: their page and the dialog's number."""
+
+    def chat(text):
+        page = people().new_page()
+        page.goto(f"{server.url}/demo/")
+        expect(page.get_by_role("button", name="Chat with us")).to_be_visible(timeout=SOON)  # Anna has just come online
+        page.get_by_role("button", name="Chat with us").click()
+        window = page.get_by_role("dialog")
+        window.get_by_role("textbox", name="Message").fill(text)
+        window.get_by_role("button", name="Send", exact=True).click()
+        expect(window).to_contain_text(re.compile(r"#\d+"))
+        return page, int(re.search(r"#(\d+)", window.inner_text()).group(1))
+
+    return chat

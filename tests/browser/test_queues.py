@@ -1,86 +1,13 @@
 """Queues as two operators, a supervisor and three visitors live them: one dialog, one owner, whatever happens (Q2 to Q10)."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.faces import SOON, button, card, main, reply, say, violations
+
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-SOON = 15_000  # two seconds by the contract (Q1), and what a loaded machine adds
-
-
-def section(page, name):
-    return page.get_by_role("navigation", name="Dialogs").get_by_role("region", name=name)
-
-
-def card(page, number, name="Dialogs"):
-    place = page.get_by_role("navigation", name=name) if name == "Dialogs" else section(page, name)
-    return place.get_by_role("link", name=re.compile(f"^#{number}\\b"))
-
-
-def button(page, name):
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def main(page):
-    return page.get_by_role("main")
-
-
-def violations(page):
-    """What axe-core complains about, with all its rules."""
-    if page.evaluate("typeof axe") == "undefined":
-        page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
-
-
-@pytest.fixture
-def quiet(server):
-    """The demo account as it was made, whatever a test changes."""
-    yield
-    server.run("""
-        Account.objects.filter(slug="demo").update(assignment="manual", max_online_dialogs=0, max_offline_dialogs=0)
-        Account.objects.filter(slug="demo").update(visible_online_dialogs=100, visible_offline_dialogs=50)
-        Operator.objects.update(max_online_dialogs=None, max_offline_dialogs=None, status="offline")
-        boris = Operator.objects.get(username="boris")
-        boris.departments.set(Department.objects.filter(account=boris.account, slug="sales"))
-        boris.languages.set(Language.objects.filter(account=boris.account, code="ru"))
-        for dialog in Dialog.objects.filter(state__in=OPEN_STATES):
-            conversation.close_by_operator(dialog.pk, Operator.objects.get(username="vera"))
-        Dialog.objects.exclude(state__in=OPEN_STATES).update(state="closed", closes_at=None, wake_at=None)
-    """)
-
-
-@pytest.fixture
-def chat(people, server):
-    """A visitor writes through the widget of the demo site: their page and the dialog's number."""
-
-    def chat(text):
-        page = people().new_page()
-        page.goto(f"{server.url}/demo/")
-        expect(page.get_by_role("button", name="Chat with us")).to_be_visible(timeout=SOON)  # Anna has just come online
-        page.get_by_role("button", name="Chat with us").click()
-        window = page.get_by_role("dialog")
-        window.get_by_role("textbox", name="Message").fill(text)
-        window.get_by_role("button", name="Send", exact=True).click()
-        expect(window).to_contain_text(re.compile(r"#\d+"))
-        return page, int(re.search(r"#(\d+)", window.inner_text()).group(1))
-
-    return chat
-
-
-def reply(page):
-    return main(page).get_by_role("textbox", name="Reply")
-
-
-def say(page, text):
-    """The visitor goes on in the open window."""
-    window = page.get_by_role("dialog")
-    window.get_by_role("textbox", name="Message").fill(text)
-    window.get_by_role("button", name="Send", exact=True).click()
-    expect(window.get_by_role("log")).to_contain_text(text)
 
 
 def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, chat, server):
@@ -154,3 +81,53 @@ def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, 
     say(marina, "One thing more")
     expect(card(vera, first, "General queue")).to_be_visible(timeout=SOON)
     assert server.run(f"print(Dialog.objects.filter(visitor__dialogs__number={first}).count())") == "1"
+
+
+def test_a_dialog_that_was_closed_comes_back_to_whom_it_was_with(quiet, sign_in, chat, server):
+    """Q9: as its operator, who is still online, and its visitor see it."""
+    anna = sign_in("anna")
+    anna.get_by_label("Status").select_option(label="Online")
+    marina, number = chat("Do you sell kettles?")
+    card(anna, number, "General queue").click()
+    button(anna, "Take").click()
+    button(anna, "Close dialog").click()
+    expect(main(anna)).to_contain_text("A message of the visitor reopens it until")
+    expect(card(anna, number)).to_have_count(0)
+    expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.", timeout=SOON)
+    say(marina, "And samovars?")
+    expect(card(anna, number, "In dialog with you")).to_contain_text("And samovars?", timeout=SOON)
+    expect(reply(anna)).to_be_visible(timeout=SOON)
+    expect(anna.get_by_role("log")).to_contain_text("And samovars?")
+    reply(anna).fill("Both.")
+    anna.keyboard.press("Control+Enter")
+    log = marina.get_by_role("dialog").get_by_role("log")
+    for text in ("Do you sell kettles?", "And samovars?", "Both."):
+        expect(log).to_contain_text(text, timeout=SOON)
+    expect(marina.get_by_role("dialog")).to_contain_text(f"#{number}")
+    assert anna.problems == []
+
+
+def test_taking_at_the_limit_asks_first_and_no_is_no(quiet, sign_in, write, server):
+    """Q5: by hand one may go over the limit that the warning names."""
+    has, wants = write("First Fiona"), write("Second Sven")
+    server.run(f"""
+        anna = Operator.objects.get(username="anna")
+        Operator.objects.filter(pk=anna.pk).update(max_offline_dialogs=1)
+        assignment.take(Dialog.objects.get(number={has}, account=anna.account).pk, anna)
+    """)
+    anna = sign_in("anna")
+    card(anna, wants).click()
+    button(anna, "Take").click()
+    asked = anna.get_by_role("dialog")
+    expect(asked).to_contain_text("1 offline dialog; the limit is 1.")
+    expect(asked.get_by_role("button", name="Take anyway")).to_be_focused()
+    asked.get_by_role("button", name="Cancel").click()
+    expect(button(anna, "Take")).to_be_focused()
+    expect(card(anna, wants, "Offline inquiries")).to_be_visible()
+    assert server.run(f"print(Dialog.objects.get(number={wants}, account__slug='demo').operator)") == "None"
+    anna.keyboard.press("t")
+    expect(button(anna, "Take anyway")).to_be_focused()
+    anna.keyboard.press("Enter")
+    expect(reply(anna)).to_be_focused()
+    expect(card(anna, wants, "In dialog with you")).to_be_visible(timeout=SOON)
+    assert [text for text in anna.problems if "409" not in text] == []  # the browser's own word about the refusal

@@ -6,19 +6,14 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import HELPER, ROOT
+from tests.browser.faces import AXE, card
 
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-
-
-def card(page, number):
-    return page.get_by_role("navigation", name="Dialogs").get_by_role("link", name=re.compile(f"^#{number} "))
 
 
 def test_a_new_dialog_appears_is_taken_answered_and_closed_by_keyboard(sign_in, write):
@@ -69,8 +64,11 @@ def test_what_is_typed_stays_through_live_updates_and_comes_back_with_its_dialog
 
 def test_a_card_stays_the_same_node_and_waits_for_the_hand_to_leave(sign_in, write, server):
     anna = sign_in("anna")
-    number = write("Steady Steve")
-    expect(card(anna, number)).to_be_visible(timeout=4000)
+    number, below = write("Steady Steve"), write("Below Bella")
+    for each in (number, below):
+        expect(card(anna, each)).to_be_visible(timeout=4000)
+    tops = "[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
+    before = anna.evaluate(tops)
     node = card(anna, number).element_handle()
     node.evaluate("card => { card.mark = 1 }")
     card(anna, number).hover()
@@ -84,6 +82,8 @@ def test_a_card_stays_the_same_node_and_waits_for_the_hand_to_leave(sign_in, wri
         anna.wait_for_timeout(200)
     assert node.evaluate("card => [card.mark, card.isConnected]") == [1, True]
     assert "card--gone" in node.get_attribute("class")
+    assert "Vera Lebedeva took it" in node.text_content()
+    assert anna.evaluate(tops) == before
     anna.mouse.move(900, 400)
     expect(card(anna, number)).to_have_count(0)
 
@@ -148,7 +148,7 @@ def write(visitor, text):
 account = Account.objects.get(slug="demo")
 vera = Operator.objects.get(username="vera")
 process = uuid.uuid4()
-presence.renew_process(process)
+renewed, _ = presence.renew_process(process)
 early, crowd = some("Early", 30), some("Crowd", COUNT)
 talker = some("Talker", 1)[0]
 arrive([*early, *crowd, talker])
@@ -157,6 +157,7 @@ dialogs = [write(visitor, "Is there any tea left?") for visitor in crowd]
 talk = write(talker, "Hello?")
 print(json.dumps([talk.number, [dialog.number for dialog in dialogs]]), flush=True)
 input()
+renewed, _ = presence.renew_process(process, renewed)
 ended = threading.Event()
 threading.Thread(target=lambda: [input(), ended.set()], daemon=True).start()
 halves = [crowd[::2], crowd[1::2]]
@@ -170,6 +171,7 @@ while not ended.is_set():
         publish(workspace_channel(account.pk), dialog_channel(dialog.pk))
         hints += 1
     if turn % 5 == 0:
+        renewed, _ = presence.renew_process(process, renewed)
         write(talker, f"word {turn}")
         write(some(f"New {turn}", 1)[0], "I am new here")
         if first:

@@ -25,8 +25,8 @@ window.live = (function () {
 
   /* ----- talking to the server ----- */
   /* errors: `status`, if it was the server that refused, and `asks`, if it wants to be told yes first */
-  function ask(url, form) {
-    var options = { headers: { 'X-Requested-With': 'fetch' }, credentials: 'same-origin', redirect: 'manual' };
+  function ask(url, form, signal) {
+    var options = { signal: signal, headers: { 'X-Requested-With': 'fetch' }, credentials: 'same-origin', redirect: 'manual' };
     if (form) { options.method = 'POST'; options.body = form; tell('act', url); }
     return fetch(url, options).then(function (r) {
       if (form) tell('act', url);
@@ -38,7 +38,7 @@ window.live = (function () {
       });
     }, function () { throw new Error(words.loadFailed); });
   }
-  function html(url, form) { return ask(url, form).then(function (r) { return r.text(); }); }
+  function html(url, form, signal) { return ask(url, form, signal).then(function (r) { return r.text(); }); }
   function json(url, form) { return ask(url, form).then(function (r) { return r.json(); }); }
   function toast(text, undo) {
     var t = document.createElement('div'); t.className = 'toast'; t.textContent = text;

@@ -318,12 +318,12 @@
     post('/workspace/' + n + '/transfer/', data).then(function (html) { page.rush(); if (n === opened()) show(html, true); }, function (e) { toast(e.message); });
   }
   /* an action; what the rules only allow after a warning is asked about first, and sent again with the answer */
-  function post(url, data, anyway) {
-    return page.html(url, data).catch(function (e) {
+  function post(url, data, anyway, signal) {
+    return page.html(url, data, signal).catch(function (e) {
       if (!e.asks) throw e;
       return warn(e.message, anyway).then(function (yes) {
         if (!yes) { e.declined = true; throw e; }
-        data.set('confirmed', '1'); return post(url, data, anyway);
+        data.set('confirmed', '1'); return post(url, data, anyway, signal);
       });
     });
   }
@@ -354,24 +354,30 @@
     m.className = 'message message--mine'; m.dataset.pending = key; b.className = 'bubble'; b.textContent = text;
     f.className = 'message-foot'; m.append(b, f); $('.log-inner', main()).appendChild(m);
     reply().value = ''; drafts[opened()] = ''; grow(); bottom();
-    attempt(form.action, data, m, f, opened());
+    dispatch(form.action, data, m, f, opened());
   }
-  var parked = [];  // what waits for the connection, each with the key it was first sent with (B1)
-  function attempt(url, data, m, f, n) {
+  /* one after the other, as they were written; what waits for the connection keeps the key it was first sent with (B1) */
+  var sending = Promise.resolve(), parked = [], inTheAir = null;
+  function dispatch(url, data, m, f, n) {
     m.classList.remove('message--failed'); f.textContent = words.sending;
-    post(url, data, words.sendAnyway).then(function (html) {
+    sending = sending.then(function () { return attempt(url, data, m, f, n); });
+  }
+  function attempt(url, data, m, f, n) {
+    function park() { f.textContent = words.queued; parked.push(function () { dispatch(url, data, m, f, n); }); }
+    if (parked.length) return park();
+    inTheAir = new AbortController();
+    return post(url, data, words.sendAnyway, inTheAir.signal).then(function (html) {
       if (n === opened()) update(html);
       m.remove(); page.rush();
     }).catch(function (e) {
-      if (!e.status && (!$('#lost').hidden || !navigator.onLine)) {
-        f.textContent = words.queued; parked.push(function () { attempt(url, data, m, f, n); }); return;
-      }
+      if (!e.status && (!$('#lost').hidden || !navigator.onLine)) return park();
       m.classList.add('message--failed'); f.textContent = words.notSent + ' ' + (e.status ? e.message : '') + ' ';
       var again = document.createElement('button'); again.type = 'button'; again.textContent = words.again;
-      again.onclick = function () { attempt(url, data, m, f, n); }; f.appendChild(again);
+      again.onclick = function () { dispatch(url, data, m, f, n); }; f.appendChild(again);
       if (e.status === 409) refreshDialog().catch(noop);
     });
   }
+  window.addEventListener('beforeunload', function (e) { if (parked.length) { e.preventDefault(); e.returnValue = ''; } });
   document.addEventListener('input', function (e) { if (e.target.id === 'reply') grow(); });
 
   var status = $('#status'), chosen = status.value;
@@ -397,7 +403,10 @@
 
   /* ----- live ----- */
   page.on('panel', refreshPanel); page.on('dialog', refreshDialog);
-  document.addEventListener('live:connected', function (e) { if (e.detail) parked.splice(0).forEach(function (go) { go(); }); });
+  document.addEventListener('live:connected', function (e) {
+    if (e.detail) parked.splice(0).forEach(function (go) { go(); });
+    else if (inTheAir) inTheAir.abort();  // nobody may ever say what became of it
+  });
   $('#lost-again').onclick = function () { page.rush(); };
 
   /* ----- list: one Tab stop, arrows or j/k; keys by place, so they are the same under ЙЦУКЕН ----- */
