@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_workspace import card
+from tests.browser.faces import SOON, card
 
 pytestmark = pytest.mark.browser
 # every tone and every desktop notification of all pages of a browser, by the pages' own words
@@ -54,10 +54,28 @@ def told(*pages):
     return [title for page in pages for title in page.evaluate("window.told")]
 
 
-def quiet(page):
-    """Long enough after the last sound for another one; what has rung so far is forgotten."""
-    page.wait_for_timeout(5100)
-    page.evaluate("window.tones = []; window.told = []")
+FORGET = """() => {
+    for (const name of Object.keys(localStorage).filter((name) => name.startsWith('rings-'))) {
+        localStorage.setItem(name, JSON.stringify({...JSON.parse(localStorage.getItem(name)), sound: 0}));
+    }
+    window.tones = [];
+    window.told = [];
+}"""
+
+
+def quiet(*pages):
+    """As if the last sound were more than five seconds ago; what has rung so far is forgotten."""
+    for page in pages:
+        page.evaluate(FORGET)
+
+
+def heard(*pages):
+    """Waits for the first tone in any of them."""
+    for _ in range(SOON // 100):
+        if tones(*pages):
+            return
+        pages[0].wait_for_timeout(100)
+    pytest.fail("nothing rang")
 
 
 def cut(page):
@@ -170,8 +188,7 @@ def test_a_message_in_ones_own_dialog_sounds_softly_while_no_tab_is_in_sight(sig
     card(first, number).click()
     first.get_by_role("button", name="Take", exact=True).click()
     expect(second.locator(f"#section-mine #card-{number}")).to_be_visible(timeout=6000)
-    quiet(first)
-    quiet(second)
+    quiet(first, second)
 
     def again(text):
         server.run(f"""
@@ -228,3 +245,53 @@ def test_permission_is_asked_for_by_a_press_alone(sign_in_listening):
     anna.locator(".menu > summary").click()
     anna.get_by_role("button", name="Allow them in this browser").click()
     assert anna.evaluate("window.asked") == 1
+
+
+def test_the_pages_beside_the_workspace_ring_as_one_more_tab_and_count_what_waits_there(sign_in_listening, write, server):
+    vera = sign_in_listening("vera")
+    archive, team = vera.context.new_page(), vera.context.new_page()
+    pages = [vera, archive, team]
+    for page, address in ((archive, "archive/"), (team, "team/")):
+        with page.expect_response("**/workspace/panel/"):  # what is there now is no news
+            page.goto(f"{vera.url}{address}")
+    waits = int((re.match(r"\((\d+)\)", vera.title()) or ["", "0"])[1])
+    titles = re.sub(r"^\(\d+\) ", "", archive.title()), re.sub(r"^\(\d+\) ", "", team.title())
+    assert titles == ("Archive", "Operators")
+    number = write("Archived Archie")
+    for page, name in zip((archive, team), titles, strict=True):
+        expect(page).to_have_title(f"({waits + 1}) {name}", timeout=SOON)
+        expect(page.get_by_role("link", name=f"Workspace {waits + 1}")).to_be_visible()
+    expect(card(vera, number)).to_be_visible(timeout=SOON)
+    vera.wait_for_timeout(1000)
+    assert tones(*pages) == RING
+    assert told(*pages) == [f"New dialog: #{number} Archived Archie"]
+    vera.mouse.move(700, 500)  # who looks at the list has looked, for all tabs
+    for page, name in zip((archive, team), titles, strict=True):
+        expect(page).to_have_title(f"({waits}) {name}" if waits else name)
+
+    # without the workspace, too; nobody has looked at a list that is not there; and its own act is no news
+    vera.close()
+    archive.keyboard.press("ArrowDown")  # the browser lets a page sound where somebody has pressed something
+    quiet(archive, team)
+    server.run(f"assignment.take(Dialog.objects.get(number={number}).pk, Operator.objects.get(username='anna'))")
+    other = write("Second Sibyl")
+    expect(archive).to_have_title(f"({waits + 1}) Archive", timeout=SOON)
+    expect(team).to_have_title(f"({waits + 1}) Operators", timeout=SOON)
+    heard(archive, team)
+    archive.mouse.move(300, 300)
+    archive.wait_for_timeout(1000)
+    assert tones(archive, team) == RING
+    assert told(archive, team) == [f"New dialog: #{other} Second Sibyl"]
+    expect(archive).to_have_title(f"({waits + 1}) Archive")
+
+    # one's own dialog sounds softly: the page that would show its message is not in sight
+    server.run(f"assignment.take(Dialog.objects.get(number={other}).pk, Operator.objects.get(username='vera'))")
+    expect(archive).to_have_title(f"({waits}) Archive" if waits else "Archive", timeout=SOON)
+    quiet(archive, team)
+    server.run(f"""
+        dialog = Dialog.objects.get(number={other}, account__slug="demo")
+        conversation.visitor_writes(dialog.account_id, dialog.visitor_id, conversation.Submission(text="And?", key="and-{other}"))
+    """)
+    heard(archive, team)
+    assert tones(archive, team) == SOFT
+    assert told(archive, team) == [f"New message: #{other} Second Sibyl"]

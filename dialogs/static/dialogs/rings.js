@@ -38,7 +38,7 @@
   document.addEventListener('live:panel', function (e) {
     var after = look(e.detail.fresh, e.detail.asked), found = before ? news(before, after) : [], since = before && before.asked;
     before = after;
-    found.forEach(function (one) { if (one.kind === QUEUES && !rung('s', one, since)) { fresh[one.number] = true; freshAt = Date.now(); } });
+    found.forEach(function (one) { if (one.kind === QUEUES && !rung('a', one, since)) { fresh[one.number] = true; freshAt = Date.now(); } });
     Object.keys(fresh).forEach(function (n) { if (!queue(after.place[n])) delete fresh[n]; });
     count();
     if (found.length) exclusively(function () { return ring(found, since); });
@@ -53,10 +53,10 @@
   /* what one did oneself rings in none of the own tabs, whenever they hear of it */
   document.addEventListener('live:act', function (e) {
     var n = (e.detail.match(/\/workspace\/(\d+)\/\w+\/$/) || [])[1];
-    if (n) remember([QUEUES, ASSIGNED].map(function (kind) { return { kind: kind, number: n }; }), 'sd');
+    if (n) remember([QUEUES, ASSIGNED].map(function (kind) { return { kind: kind, number: n }; }), 'sda');
   });
 
-  /* ----- what all tabs of this browser know ----- */
+  /* ----- what all tabs of this browser know: when a dialog (s)ounded, was told on the (d)esktop, or was acted on ----- */
   var kept = {};
   function known() { try { return JSON.parse(localStorage.getItem('rings-' + me)) || {}; } catch (e) { return kept; } }
   function keep(log) {
@@ -146,10 +146,13 @@
       (mark && '<circle cx="24" cy="8" r="8" fill="' + colour(mark) + '" stroke="' + colour('--surface') + '" stroke-width="2"/>') + '</svg>';
     if (icon.dataset.mark !== mark) { icon.dataset.mark = mark; icon.href = 'data:image/svg+xml,' + encodeURIComponent(svg); }
   }
-  /* whoever moves or types in the workspace a moment later has looked at what came */
+  function looked() { fresh = {}; count(); }
+  /* whoever moves or types in the workspace a moment later has looked at what came, for all tabs */
   if (list) ['pointermove', 'pointerdown', 'keydown', 'wheel'].forEach(function (kind) {
     document.addEventListener(kind, function () {
-      if (Date.now() - freshAt > 1000 && Object.keys(fresh).length) { fresh = {}; count(); }
+      if (Date.now() - freshAt < 1000 || !Object.keys(fresh).length) return;
+      looked();
+      try { localStorage.setItem('looked-' + me, Date.now()); } catch (e) { /* storage is blocked: this tab alone */ }
     }, { passive: true });
   });
   setInterval(count, 1000);
@@ -172,6 +175,7 @@
     }, function (x) { box.checked = !box.checked; permit(); page.toast(x.message); });
   });
   window.addEventListener('storage', function (e) {
+    if (e.key === 'looked-' + me) looked();
     if (e.key !== 'switch-' + me || !e.newValue) return;
     var told = JSON.parse(e.newValue); form.elements[told[0]].checked = told[1]; permit();
   });
