@@ -2,19 +2,24 @@
 
 import random
 from collections import Counter
+from datetime import timedelta
 from functools import partial
+from time import monotonic
 
 import pytest
 from django.db import connection
 
-from dialogs.actions import assigner
-from dialogs.actions.assignment import take
-from dialogs.actions.errors import AlreadyTaken
-from dialogs.models import Dialog, DialogEvent, EventKind, State
+from dialogs.actions import assigner, deadlines
+from dialogs.actions.assignment import return_to_queue, take, transfer_to_operator
+from dialogs.actions.conversation import close_by_operator
+from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
+from dialogs.models import OPEN_STATES, Dialog, DialogEvent, EventKind, State
+from dialogs.queues import held, others, queued, section_of
 from operators.actions import set_status
-from operators.models import Assignment, Operator
+from operators.models import Assignment, Operator, Role
 from tests import people
 from tests.dialogs.test_concurrency import at_once
+from webim_offline.database_clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -70,3 +75,112 @@ def test_three_assigners_keep_to_the_limits_while_statuses_change(account):
     assert Counter(operator for _, operator in given) == {operator.pk: 3 for operator in operators}
     assert set(given) == set(Dialog.objects.filter(operator__isnull=False).values_list("pk", "operator"))
     assert Dialog.objects.filter(state=State.QUEUE, operator=None).count() == 36
+
+
+LIMIT = 3
+SECONDS = 5  # in which everybody is at it
+
+
+def test_hands_assigners_sweeps_and_returns_at_once(account):
+    """Never two owners, nothing given by itself at a limit, nothing lost from all sections (Q2, Q5 to Q8, Q10)."""
+    account.assignment, account.pickup_timeout = Assignment.AUTOMATIC, 1
+    account.max_online_dialogs = account.max_offline_dialogs = LIMIT
+    account.save(update_fields=["assignment", "pickup_timeout", "max_online_dialogs", "max_offline_dialogs"])
+    for visitor in people.make_visitors(account, 120):
+        people.write(visitor)  # nobody is online: they wait
+    ids = list(Dialog.objects.values_list("pk", flat=True))
+    # half of their visitors are there, and go one after the other: the sweep has something to say of each
+    now = database_now()
+    for place, pk in enumerate(ids[::2]):
+        at = now + timedelta(seconds=SECONDS * place / len(ids[::2]))
+        away = at - timedelta(seconds=account.left_notice_after)
+        Dialog.objects.filter(pk=pk).update(
+            is_offline=False, away_since=away, away_not_before=None, wake_at=at, went_offline_at=None
+        )
+    staff = [people.make_operator(account, online=True) for _ in range(16)]
+    until = monotonic() + SECONDS
+
+    def works(operator):
+        """A hand that takes what it comes across, and hands on, returns and closes what it has."""
+        dice, done = random.Random(operator.pk), Counter()
+        while monotonic() < until:
+            own = list(held(operator).values_list("pk", flat=True))
+            colleague = dice.choice(staff)
+            if not own or dice.random() < 0.4:
+                act = partial(take, dice.choice(ids), operator, confirmed=dice.random() < 0.2)
+            else:
+                hands_on = partial(transfer_to_operator, target_id=colleague.pk, confirmed=dice.random() < 0.2)
+                does = dice.choices([hands_on, return_to_queue, close_by_operator], [5, 5, 1])[0]
+                act = partial(does, dice.choice(own), operator)
+            try:
+                act()
+                done[act.func.__name__] += 1
+            except (AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused) as no:
+                done[type(no).__name__] += 1
+        return done
+
+    def again_and_again(job):
+        done = 0
+        while monotonic() < until:
+            done += job()
+        return done
+
+    results = at_once(
+        *(partial(works, operator) for operator in staff),
+        *[partial(again_and_again, partial(assigner.assign, account.pk))] * 3,
+        partial(again_and_again, deadlines.advance_due_dialogs),
+        partial(again_and_again, lambda: assigner.return_unpicked(database_now())),
+    )
+    assert not [result for result in results if isinstance(result, Exception)]
+    done = sum(results[:16], Counter())
+    *given, swept, returned = results[16:]
+    handed = [done[action.__name__] for action in (take, transfer_to_operator, return_to_queue)]
+    assert min(*handed, sum(given), swept, returned) > 0, (done, results[16:])
+
+    holders = _told_by_the_events(LIMIT)
+    for dialog in Dialog.objects.all():
+        assert holders.get(dialog.pk) == (dialog.operator_id if dialog.is_open else None), f"{dialog.pk} by its history"
+    _stands_in_one_section(account)
+
+
+def _told_by_the_events(limit: int) -> dict[int, int]:
+    """Who has which dialog by the history alone, read in the order of its moments; checks every step on the way."""
+    holders: dict[int, int] = {}
+    kinds = dict(Dialog.objects.values_list("pk", "is_offline"))
+    for event in DialogEvent.objects.order_by("at", "pk"):
+        pk, holder = event.dialog_id, holders.get(event.dialog_id)
+        if event.kind == EventKind.ASSIGNED:
+            operator = event.data["operator"]
+            assert holder is None, f"{pk} was given to {operator} while {holder} had it"
+            held_by_now = sum(1 for other, who in holders.items() if who == operator and kinds[other] == kinds[pk])
+            assert held_by_now < limit, f"{operator} was given {pk} by itself with {held_by_now} dialogs"
+            holders[pk] = operator
+        elif event.kind == EventKind.PICKED_UP:
+            assert holder in {None, event.actor_id}, f"{event.actor_id} took {pk} while {holder} had it"
+            holders[pk] = event.actor_id
+        elif event.kind == EventKind.UNASSIGNED:
+            assert holders.pop(pk) == event.data["operator"]
+        elif event.kind == EventKind.TRANSFERRED:
+            assert holder == event.actor_id
+            holders.pop(pk)
+            if event.data["to"] == "operator":
+                holders[pk] = event.data["operator"]
+        elif event.kind == EventKind.CLOSED_BY_OPERATOR:
+            assert holder == event.actor_id
+            holders.pop(pk)
+    return holders
+
+
+def _stands_in_one_section(account):
+    """Every open dialog is in exactly one section of somebody who sees all of them: the querysets, and the rule."""
+    viewer = people.make_operator(account, departments=("support", "sales"), role=Role.SUPERVISOR)
+    listed = Counter(
+        pk
+        for rows in (queued(viewer, is_offline=False), queued(viewer, is_offline=True), held(viewer), others(viewer))
+        for pk in rows.values_list("pk", flat=True)
+    )
+    opened = Dialog.objects.filter(state__in=OPEN_STATES)
+    assert listed == Counter(opened.values_list("pk", flat=True))
+    for dialog in opened:
+        facts = {"state": dialog.state, "is_offline": dialog.is_offline, "in_workspace": dialog.in_workspace}
+        assert section_of(**facts, holder_id=dialog.operator_id, viewer_id=viewer.pk) is not None
