@@ -136,12 +136,13 @@ class Deployment:
             subprocess.run(words, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True)
 
     def start(self, *names: str) -> None:
-        """Start units and wait until those with a port answer."""
+        """Start units and wait until those with a port answer; PostgreSQL knows their connections by the unit's name."""
         with (self.folder / "processes.log").open("ab") as log:
             for unit in names:
                 self.processes[unit] = psutil.Popen(
-                    self.command(unit), cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True, preexec_fn=services.ends_with_us(signal.SIGKILL),
+                    self.command(unit), cwd=ROOT, env=self.environment | {"PGAPPNAME": unit},
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    preexec_fn=services.ends_with_us(signal.SIGKILL),
                 )  # fmt: skip
         for unit in names:
             if unit.startswith(("web@", "live@")):

@@ -25,20 +25,27 @@ IN_PARALLEL = ("-n", "2")
 # these use no database, start processes that choose theirs, or have recordings for PostgreSQL (model): once is enough
 ONCE = (
     "browser/test_presence",
+    "crash/test_assigning",
     "crash/test_clock_outages",
     "crash/test_database_outages",
     "crash/test_kills",
     "crash/test_outages",
+    "crash/test_setting_changes",
+    "dialogs/test_assigning",
+    "dialogs/test_sentences",
+    "dialogs/test_state",
     "model/test_machine",
     "model/test_queue_rules",
     "crash/test_slow_readers",
+    "notifications/test_letters_are_safe",
     "test_deploy_guide",
     "test_architecture",
     "test_environment",
+    "test_states_document",
     "test_supervisor",
     "test_translations",
 )
-DEPLOYMENTS = ("crash/test_deployment", "crash/test_kills")
+DEPLOYMENTS = ("crash/test_assigning", "crash/test_deployment", "crash/test_kills")
 ELSEWHERE = [f"--ignore=tests/{module}.py" for module in DEPLOYMENTS]
 RECORDED = "model/test_recorded"  # on SQLite `make test` lives random histories through
 
@@ -92,7 +99,7 @@ PARTS = {
     },
     "long": {
         "long, SQLite": lambda: on_sqlite("-m", "long", *ELSEWHERE, f"--ignore=tests/{RECORDED}.py"),
-        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", *ELSEWHERE),
+        "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", *ELSEWHERE, *IN_PARALLEL),
         "long, behind nginx": in_production,
     },
 }
