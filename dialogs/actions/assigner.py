@@ -20,7 +20,7 @@ from dialogs.actions.record import Record
 from dialogs.assigning import Place, Waiting, plan
 from dialogs.models import Dialog, EventKind, State
 from operators.actions import lock_accounts_shared
-from operators.models import Account, Assignment, OperatorChange
+from operators.models import Account, Assignment, Operator, OperatorChange
 from webim_offline.database_clock import database_now
 from webim_offline.transactions import atomic
 
@@ -161,7 +161,7 @@ def _return(account_id: int, dialog_ids: list[int], judged_at: datetime) -> int:
     record = Record(database_now())
     back = []
     for dialog in locked:
-        end = _end_of_assignment(dialog, judged_at)
+        end = _end_of_assignment(dialog, judged_at, record.now)
         if end is not None:
             at, reason = end
             holding.returned_to_queue(dialog, record, reason, at=at)
@@ -172,23 +172,24 @@ def _return(account_id: int, dialog_ids: list[int], judged_at: datetime) -> int:
     return len(back)
 
 
-def _end_of_assignment(dialog: Dialog, judged_at: datetime) -> tuple[datetime, UnassignedReason] | None:
+def _end_of_assignment(dialog: Dialog, judged_at: datetime, now: datetime) -> tuple[datetime, UnassignedReason] | None:
     """When and why the assignment of a locked dialog ended, if it did: the earliest reason counts."""
     if dialog.assigned_at is None or dialog.pickup_by is None:
         return None
     ends = [(dialog.pickup_by, UnassignedReason.NOT_PICKED_UP)] if dialog.pickup_by <= judged_at else []
     if dialog.department is not None and (at := dialog.department.archived_at) and at >= dialog.assigned_at:
         ends.append((at, UnassignedReason.ARCHIVED))
-    ends += _losses(dialog)
+    ends += _losses(dialog, now)
     return min(ends, default=None)
 
 
-def _losses(dialog: Dialog) -> Iterable[tuple[datetime, UnassignedReason]]:
+def _losses(dialog: Dialog, now: datetime) -> Iterable[tuple[datetime, UnassignedReason]]:
     """The first moments since the assignment at which the operator was no longer online, or no longer of its place.
 
-    What the operator was not when the dialog was given to them (a transfer after a warning) they cannot lose.
+    What the operator was not when the dialog was given to them (a transfer after a warning) they cannot lose. What is stamped
+    later than now was before the clock was set back, and before the assignment (Z3).
     """
-    changes = OperatorChange.objects.filter(operator=dialog.operator_id).order_by("pk")
+    changes = OperatorChange.objects.filter(operator=dialog.operator_id, at__lte=now).order_by("pk")
     before = changes.filter(at__lt=dialog.assigned_at).last()
     was = _fits(dialog, before) if before else dict.fromkeys((UnassignedReason.NOT_ONLINE, UnassignedReason.NOT_THEIRS), False)
     for change in changes.filter(at__gte=dialog.assigned_at):
@@ -217,3 +218,12 @@ def extend_pickups(*, alive_at: datetime, now: datetime) -> None:
         timeouts = holding.pickup_timeouts(account, {dialog.department_id for dialog in own})
         for dialog in own:
             Dialog.objects.filter(pk=dialog.pk).update(pickup_by=now + timeouts[dialog.department_id], pickup_from=now)
+
+
+def clock_set_back(now: datetime) -> None:
+    """Z3, Q8: what people did and whom they let wait before the clock was set back is not later than what they do from now on."""
+    Operator.objects.filter(acted_at__gt=now).update(acted_at=now)
+    let_wait = Dialog.objects.filter(state=State.QUEUE).exclude(passed_over={})
+    for dialog in let_wait.select_for_update(no_key=True).only("pk", "passed_over").order_by("pk"):
+        passed_over = {pk: min(datetime.fromisoformat(at), now).isoformat() for pk, at in dialog.passed_over.items()}
+        Dialog.objects.filter(pk=dialog.pk).update(passed_over=passed_over)

@@ -11,7 +11,7 @@ from django.db.models import DateTimeField, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from dialogs import state
-from dialogs.actions.assigner import assign_soon, extend_pickups
+from dialogs.actions.assigner import assign_soon, clock_set_back, extend_pickups
 from dialogs.actions.deadlines import catch_up
 from dialogs.actions.record import Record, moved_to, seconds
 from dialogs.actions.timeouts import timeouts_by_account
@@ -321,6 +321,8 @@ def end_outage() -> datetime:
     if last is None:
         Pulse.objects.get_or_create(name=Pulse.LEASES, defaults={"at": now})
     elif abs(now - last.at) > LONGEST_GAP:
+        if now < last.at:
+            clock_set_back(now)
         _give_one_lease_more(alive_at=last.at, now=now)
     Pulse.objects.filter(name=Pulse.LEASES).update(at=now)
     return now

@@ -7,10 +7,11 @@ from django.db import connection
 
 from dialogs import tasks
 from dialogs.actions import assigner, assignment
-from dialogs.models import Dialog, Pulse
+from dialogs.models import Dialog, EventKind, Pulse
 from operators import actions, configuration
-from operators.models import Assignment, Department
+from operators.models import Assignment, Department, Operator, OperatorChange
 from tests import people
+from webim_offline.database_clock import database_now
 
 pytestmark = pytest.mark.django_db
 
@@ -86,3 +87,41 @@ def test_assigning_takes_few_messages_to_the_database_however_many_wait(account,
     else:
         assert assigner.assign(account.pk) == 12
     assert sorted(Dialog.objects.values_list("operator", flat=True)) == sorted([o.pk for o in operators] * 4)
+
+
+def test_an_assignment_after_the_clock_was_set_back_is_not_ended_by_a_break_before_it(account):
+    account.assignment = Assignment.AUTOMATIC
+    account.save(update_fields=["assignment"])
+    anna = people.make_operator(account, "anna", online=True)
+    for status in ("lunch", "online"):
+        actions.set_status(anna, status)
+    # the break was at a time that the clock, set back by five minutes, does not show yet
+    OperatorChange.objects.order_by("-pk").filter(status="lunch").update(at=database_now() + timedelta(minutes=5))
+    OperatorChange.objects.filter(pk=OperatorChange.objects.latest("pk").pk).update(at=database_now() + timedelta(minutes=6))
+    dialog = people.start_dialog(account)
+    tasks.assign_dialogs()
+    tasks.assign_dialogs()
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
+    assert not dialog.events.filter(kind=EventKind.UNASSIGNED).exists()
+
+
+def test_an_action_before_the_clock_was_set_back_is_none_after_it(account):
+    account.assignment = Assignment.AUTOMATIC
+    account.save(update_fields=["assignment"])
+    anna = people.make_operator(account, "anna", online=True)
+    dialog = people.start_dialog(account)
+    tasks.assign_dialogs()
+    ahead = database_now() + timedelta(minutes=5)
+    Operator.objects.filter(pk=anna.pk).update(acted_at=ahead)
+    Pulse.objects.filter(name=Pulse.LEASES).update(at=ahead)  # the last sweep was before the clock was set back
+    tasks.assign_dialogs()
+
+    Dialog.objects.filter(pk=dialog.pk).update(pickup_by=database_now() - timedelta(milliseconds=1))
+    tasks.assign_dialogs()
+    dialog.refresh_from_db()
+    assert dialog.operator is None, "she let it wait, and has done nothing since"
+    actions.acted(anna)
+    tasks.assign_dialogs()
+    dialog.refresh_from_db()
+    assert dialog.operator == anna
