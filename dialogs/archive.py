@@ -78,7 +78,7 @@ def read(parameters: Mapping[str, str], choices: Choices) -> Question:
     state = _one_of(given, "state", [*State.values, OPEN, CLOSED], errors)
     current_state = _one_of(given, "current_state", StartState.values, errors)
     if current_state and state and state not in (OPEN, *OPEN_STATES):
-        errors["current_state"] = _("Only open dialogs are online or offline now. Take this filter off or choose another state.")
+        errors["current_state"] = _("Only an open dialog is online or offline now.")
     return Question(
         text=text,
         number=number,

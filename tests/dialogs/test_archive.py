@@ -260,7 +260,7 @@ class TestFilters:
         assert '<option value="online" selected>' in page.content.decode()
         refused = as_vera.get(URL, {"current_state": "online", "state": "closed-all"})
         assert refused.status_code == 400
-        assert "Only open dialogs are online or offline now." in words(refused)
+        assert "Only an open dialog is online or offline now." in words(refused)
 
     def test_days_are_the_accounts(self, as_vera, account):
         Account.objects.filter(pk=account.pk).update(time_zone="Asia/Yekaterinburg")  # UTC+5
