@@ -11,16 +11,18 @@ from webim_offline.statements import Statement, run_together
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
-    """Rows to insert, as tuples in the order of `columns` (attribute names, such as dialog_id)."""
-
+class _Write:
     model: type[models.Model]
-    columns: Sequence[str]
+    columns: Sequence[str]  # attribute names, such as dialog_id
     rows: Sequence[Sequence[Any]]
 
     @property
     def fields(self) -> list[models.Field]:
-        return _fields(self.model, self.columns)
+        return [self.model._meta.get_field(name.removesuffix("_id")) for name in self.columns]
+
+
+class Insert(_Write):
+    """Rows to insert, as tuples in the order of `columns`."""
 
     def together(self) -> Statement:
         """One statement for all rows (PostgreSQL)."""
@@ -39,17 +41,8 @@ class Insert:
         return sql, [_prepared(fields, row) for row in self.rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(_Write):
     """Values of `columns` to write, as tuples (primary key, value, value, ...)."""
-
-    model: type[models.Model]
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-
-    @property
-    def fields(self) -> list[models.Field]:
-        return _fields(self.model, self.columns)
 
     def together(self) -> Statement:
         """One statement for all rows (PostgreSQL)."""
@@ -87,10 +80,6 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
 def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """`Update` at once."""
     write(Update(model, columns, rows))
-
-
-def _fields(model: type[models.Model], columns: Sequence[str]) -> list[models.Field]:
-    return [model._meta.get_field(name.removesuffix("_id")) for name in columns]
 
 
 def _table(model: type[models.Model]) -> str:
