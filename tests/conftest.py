@@ -1,8 +1,27 @@
 """Fixtures for all tests. Set DATABASE_URL (and REDIS_URL) to run the same suite on PostgreSQL and Redis."""
 
 import pytest
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import people
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_found_once():
+    """Every test's client builds the middleware anew; the project's static files are looked for by the first only."""
+    found = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def find_once(self):
+        place = (self.static_root, self.static_prefix, self.max_age)
+        if place not in found:
+            find(self)
+            found[place] = self.files
+        self.files = dict(found[place])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture
