@@ -86,8 +86,9 @@ def test_axe_finds_nothing(filled, sign_in, server, width, scheme, locale):
     expect(vera.locator("[data-pending]")).to_have_count(0, timeout=SOON)
     look("answered")
 
-    for query in ("?current_state=offline", "?q=nothing-of-it", "?current_state=online&state=closed"):
+    for query, hits in (("?current_state=offline", 3), ("?q=nothing-of-it", 0), ("?current_state=online&state=closed", 0)):
         vera.goto(f"{base}archive/{query}")
+        expect(vera.locator(".hit")).to_have_count(hits)
         look(f"archive {query}")
     vera.goto(f"{base}team/")
     expect(vera.locator("#table tbody tr")).not_to_have_count(0)
