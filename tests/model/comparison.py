@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from dialogs import system_messages
 from dialogs.models import Dialog, MessageKind
-from tests.model import oracle, queue_rules, start_rules
+from tests.model import event_rules, oracle, queue_rules, start_rules
 from tests.model.facts import History
+from tests.model.holding_rules import holding
 from tests.model.product import Product
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ SYSTEM = {
     system_messages.RETURNED: oracle.CAME_BACK,
     system_messages.ENTERED: oracle.BROUGHT_IN,
 }
-SECTIONS = {"waiting": "waiting", "mine": "in_dialog", "general": "general", "offline": "offline", "others": "others"}
 
 
 def differences(story: "Story") -> list[str]:
@@ -29,6 +29,8 @@ def differences(story: "Story") -> list[str]:
     turn = len(story.told)  # panels and availability cost the most: a part of them in turn
     viewers, places = sorted(history.operators), places_of(history)
     found = [*of_visitors(history, product, now), *of_dialogs(history, product, now)]
+    for viewer in viewers:
+        found += of_sections(product, viewer)
     for viewer in viewers if story.thorough else [viewers[turn % len(viewers)]]:
         found += of_panel(history, product, now, viewer)
     for place in places if story.thorough else [places[turn % len(places)]]:
@@ -61,7 +63,7 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
     yield "dialogs", [row.number for row in rows], list(range(1, len(history.dialogs) + 1))
     for row, dialog in zip(rows, history.dialogs, strict=True):
         what = f"#{row.number}"
-        held = queue_rules.holding(history, dialog, at)
+        held = holding(history, dialog, at)
         yield f"{what} department", row.department and row.department.slug, held.department
         yield f"{what} language", row.language.code, start_rules.language(history, dialog)
         yield f"{what} start state", row.start_state, "offline" if start_rules.started_offline(history, dialog) else "online"
@@ -69,7 +71,10 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
         yield f"{what} started", row.created_at, history.shown(dialog.started_at)
         yield f"{what} state", row.state, queue_rules.state(history, dialog, at)
         yield f"{what} messages", messages(row), oracle.messages(history, dialog, at)
+        yield f"{what} events", product.events(row), event_rules.events(history, dialog, at)
         if row.is_open:
+            waiting = queue_rules.waiting_since(history, dialog, at)
+            yield f"{what} waits since", row.waiting_since, waiting and history.shown(waiting)
             shown = oracle.shown(history, dialog, at)
             yield f"{what} is had by", row.operator and row.operator.username, held.operator
             yield f"{what} in the workspace", row.in_workspace, not start_rules.is_email_only(history, dialog, at)
@@ -77,12 +82,18 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
             yield f"{what} left at", row.away_since, shown.away_since and history.shown(shown.away_since)
 
 
+def of_sections(product: Product, viewer: str) -> Iterator[Compared]:
+    """`section_of` and the querysets, which mirror it for the database, row by row."""
+    one_by_one, together = product.sections(viewer)
+    yield f"sections of {viewer}, by section_of instead of by the querysets", one_by_one, together
+
+
 def of_panel(history: History, product: Product, at: datetime, viewer: str) -> Iterator[Compared]:
-    """Q1 to Q3: one operator's left panel."""
+    """Q1 to Q5: one operator's left panel as it is shown, and which dialogs may be opened at all."""
     operator = history.operators[viewer]
-    sections = {number: queue_rules.section(history, dialog, operator, at) for number, dialog in enumerate(history.dialogs, 1)}
-    says = {number: SECTIONS[section] for number, section in product.sections(viewer).items()}
-    yield f"panel of {viewer}", says, {number: section for number, section in sections.items() if section}
+    yield f"panel of {viewer}", product.panel(viewer), queue_rules.panel(history, operator, at)
+    may_open = [n for n, dialog in enumerate(history.dialogs, start=1) if queue_rules.may_open(history, dialog, operator, at)]
+    yield f"dialogs that {viewer} may open", product.may_open(viewer), may_open
 
 
 def places_of(history: History) -> list[tuple[str | None, str]]:

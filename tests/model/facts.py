@@ -112,13 +112,16 @@ CLOSED_BY_VISITOR, CLOSED_BY_OPERATOR = "closed_by_visitor", "closed_by_operator
 class Move:
     """Somebody, or automatic assignment, did something with a dialog (Q6, Q7, Q9, Q10).
 
-    `operator` is who has it then, `department` where it waits after a transfer there.
+    `operator` is who has it then, `department` where it waits after a transfer there. `by`: who did it; None: the visitor,
+    or automatic assignment. `warned`: of what they were warned before (Q5).
     """
 
     at: datetime
     what: str
     operator: str | None = None
     department: str | None = None
+    by: str | None = None
+    warned: tuple[str, ...] = ()
 
 
 @dataclass
@@ -158,6 +161,10 @@ class Runs:
         if self.last is not None and self.last_shown is not None and abs(shown - self.last_shown) > self.longer_than:
             self.pauses.append(Pause(self.last, at, shown - self.last_shown))
         self.last, self.last_shown = at, shown
+
+    def silent_since(self, moment: datetime) -> datetime | None:
+        """The last run, if at `moment` the next one is overdue; None: it is not."""
+        return self.last if self.last is not None and moment - self.last > self.longer_than else None
 
     def before(self, moment: datetime) -> datetime:
         """The last run known not to lie after `moment`."""

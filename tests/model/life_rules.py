@@ -5,47 +5,53 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tests.model.facts import CLOSED_BY_OPERATOR, CLOSED_BY_VISITOR, NEVER, Dialog, History, Visitor
-from tests.model.start_rules import deadline, due, is_email_only, started_email_only, started_offline
+from tests.model.start_rules import Deadline, deadline, is_email_only, started_email_only, started_offline
 
 EMAIL_ONLY_LASTS = timedelta(days=30)  # M10
 CLOSED = "closed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Life:
-    """A dialog is open from `begin` until `end` (NEVER: it still is) and then `how` it was closed."""
+    """A dialog is open from `begin` until `end` (NEVER: it still is) and then `how` it was closed, by itself or `by_hand`.
+
+    `stored`: the moment of its closing, by the clock on the wall.
+    """
 
     begin: datetime
     end: datetime
     how: str
+    stored: datetime
+    by_hand: bool
 
 
 def lives(history: History, dialog: Dialog) -> list[Life]:
     """Q9: open from its start until it is closed, and again from each visitor's message that came to it afterwards."""
     begin, found = dialog.started_at, []
     while True:
-        end, how = min(ends(history, dialog, begin), default=(NEVER, ""))
-        found.append(Life(begin, end, how))
-        later = [one.at for one in dialog.written if one.author == "visitor" and one.at >= end]
+        life = min(ends(history, dialog, begin), default=Life(begin, NEVER, "", NEVER, False))
+        found.append(life)
+        later = [one.at for one in dialog.written if one.author == "visitor" and one.at >= life.end]
         if not later:
             return found
         begin = min(later)
 
 
-def ends(history: History, dialog: Dialog, begin: datetime) -> Iterator[tuple[datetime, str]]:
+def ends(history: History, dialog: Dialog, begin: datetime) -> Iterator[Life]:
     """What closes a dialog that is open since `begin`, each with its moment: the first one does."""
     for move in dialog.moves:
         if move.what in {CLOSED_BY_VISITOR, CLOSED_BY_OPERATOR} and move.at >= begin:
-            yield move.at, move.what
+            yield Life(begin, move.at, move.what, history.shown(move.at), True)
     if started_email_only(history, dialog) and not dialog.brought_in:
-        yield max(one.at for one in dialog.written) + EMAIL_ONLY_LASTS, CLOSED  # M10
+        end = max(one.at for one in dialog.written) + EMAIL_ONLY_LASTS  # M10
+        yield Life(begin, end, CLOSED, history.shown(end), False)
         return
     words = sorted((one.at, one.author) for one in dialog.written if one.at >= begin)
     for (at, author), (next_at, _) in zip(words, [*words[1:], (NEVER, "")], strict=True):
         if author != "visitor":
-            silent = deadline(history, at, max([at, *dialog.brought_in]), "close_after").reached_at
-            if silent <= next_at and silent != NEVER:
-                yield silent, CLOSED_BY_OPERATOR  # Q11
+            silent = deadline(history, at, max([at, *dialog.brought_in]), "close_after")
+            if silent.reached_at <= next_at and silent.reached_at != NEVER:
+                yield Life(begin, silent.reached_at, CLOSED_BY_OPERATOR, silent.stored, False)  # Q11
 
 
 def life_at(history: History, dialog: Dialog, at: datetime) -> Life:
@@ -60,7 +66,20 @@ def is_open(history: History, dialog: Dialog, at: datetime) -> bool:
 def how_closed(history: History, dialog: Dialog, at: datetime) -> str:
     """Q9: how the dialog that is not open was closed, or `closed`: it can be reopened no longer."""
     life = life_at(history, dialog, at)
-    return life.how if at < due(life.end, history.settings["reopen_window"]) else CLOSED
+    return life.how if at < end_of_window(history, life).reached_at else CLOSED
+
+
+def end_of_window(history: History, life: Life) -> Deadline:
+    """Q9: when a dialog that was closed cannot be reopened any longer: `reopen_window` after its closing (Z2, Z3)."""
+    for since, until, seconds in history.settings["reopen_window"].periods():
+        stored = life.stored + timedelta(seconds=seconds)
+        if since > life.end:
+            stored = max(stored, history.shown(since))
+        for clock_set, clock_set_again, ahead in history.ahead.periods():
+            reached = max(stored - ahead, life.end, since, clock_set)
+            if reached < min(until, clock_set_again):
+                return Deadline(reached, stored)
+    return Deadline(NEVER, NEVER)
 
 
 def is_reopenable(history: History, dialog: Dialog, at: datetime) -> bool:

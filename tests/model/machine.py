@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.model import oracle, queue_rules, visitor_steps
+from tests.model.holding_rules import holding
 from tests.model.start_rules import is_email_only, last_sign
 from tests.model.story import NOTICED_WITHIN, OPERATORS, VISITORS, Page, Story
 
@@ -38,6 +39,7 @@ class Lived(RuleBasedStateMachine):
 
     visitors = VISITORS
     farthest = timedelta(seconds=1300)  # of the deadlines that are waited for
+    sets_clock_back = True
 
     def begin_story(self, **settings: Any) -> None:
         self.transaction = transaction.atomic()
@@ -62,7 +64,7 @@ class Lived(RuleBasedStateMachine):
             number
             for number, dialog in enumerate(story.history.dialogs, start=1)
             if queue_rules.state(story.history, dialog, story.now) in states
-            and taken_by in {None, queue_rules.holding(story.history, dialog, story.now).operator}
+            and taken_by in {None, holding(story.history, dialog, story.now).operator}
         ]
 
     def processes(self) -> list[str]:
@@ -163,6 +165,47 @@ class Lived(RuleBasedStateMachine):
         departments = ["support"] if support else []
         self.story.do("become", operator=operator, departments=departments, languages=["ru" if russian else "en"], active=active)
 
+    # ----- outages -----
+
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(OUTAGES),
+        milliseconds=st.sampled_from([3000, 7000, 40_000, 300_000]),
+        back=st.booleans(),
+    )
+    def outage(self, data: st.DataObject, what: str, milliseconds: int, back: bool) -> None:
+        """One begins, or the one there is ends."""
+        story, processes = self.story, self.processes()
+        if not story.has_database:
+            story.do("find_database")
+        elif not story.has_clock_worker:
+            story.do("start_clock_worker")
+        elif not processes or (what == "start_process" and len(processes) < MOST_PROCESSES):
+            self.start_process()
+        elif what == "suspend":
+            story.do(what, milliseconds=milliseconds, first="clock worker" if back else "live processes")
+        elif what == "kill_process" and not self.is_about_to_end():
+            story.do(what, process=data.draw(st.sampled_from(processes)))
+        elif what == "set_clock" and milliseconds > 5000 and not self.is_about_to_end():
+            story.do(what, milliseconds=-milliseconds if back and self.sets_clock_back else milliseconds)
+        elif what in {"stop_clock_worker", "lose_database"}:
+            story.do(what)
+
+    def is_about_to_end(self) -> bool:
+        """A lease ends within four seconds, or did a moment ago: its end may have been written, or not.
+
+        A goodbye whose two seconds are not over has not been.
+        """
+        story, now = self.story, self.story.now
+        said = {
+            word.at + oracle.GOODBYE for who in story.history.visitors.values() for v in who.visits.values() for word in v.goodbyes
+        }
+        ends = [end for end in oracle.ends_of_visits(story.history) if end not in said or end <= now + timedelta(milliseconds=2)]
+        lease = timedelta(seconds=story.history.settings["operator_lease"].at(now))
+        heard = [last_sign(story.history, operator, now) for operator in story.history.operators.values()]
+        ends += [last + lease for last in heard if last is not None]
+        return any(-NOTICED_WITHIN < end - now < timedelta(seconds=4) for end in ends)
+
 
 class Presence(Lived):
     """One account, two visitors with two tabs and two devices between them, up to two live processes, one outage at a time."""
@@ -202,47 +245,6 @@ class Presence(Lived):
             self.story.do("refuse_token", token=token)
         else:
             self.story.do("report_device", visitor=visitor, device=device, token=token)
-
-    # ----- outages -----
-
-    @rule(
-        data=st.data(),
-        what=st.sampled_from(OUTAGES),
-        milliseconds=st.sampled_from([3000, 7000, 40_000, 300_000]),
-        back=st.booleans(),
-    )
-    def outage(self, data: st.DataObject, what: str, milliseconds: int, back: bool) -> None:
-        """One begins, or the one there is ends."""
-        story, processes = self.story, self.processes()
-        if not story.has_database:
-            story.do("find_database")
-        elif not story.has_clock_worker:
-            story.do("start_clock_worker")
-        elif not processes or (what == "start_process" and len(processes) < MOST_PROCESSES):
-            self.start_process()
-        elif what == "suspend":
-            story.do(what, milliseconds=milliseconds, first="clock worker" if back else "live processes")
-        elif what == "kill_process" and not self.is_about_to_end():
-            story.do(what, process=data.draw(st.sampled_from(processes)))
-        elif what == "set_clock" and milliseconds > 5000 and not self.is_about_to_end():
-            story.do(what, milliseconds=-milliseconds if back else milliseconds)
-        elif what in {"stop_clock_worker", "lose_database"}:
-            story.do(what)
-
-    def is_about_to_end(self) -> bool:
-        """A lease ends within four seconds, or did a moment ago: its end may have been written, or not.
-
-        A goodbye whose two seconds are not over has not been.
-        """
-        story, now = self.story, self.story.now
-        said = {
-            word.at + oracle.GOODBYE for who in story.history.visitors.values() for v in who.visits.values() for word in v.goodbyes
-        }
-        ends = [end for end in oracle.ends_of_visits(story.history) if end not in said or end <= now + timedelta(milliseconds=2)]
-        lease = timedelta(seconds=story.history.settings["operator_lease"].at(now))
-        heard = [last_sign(story.history, operator, now) for operator in story.history.operators.values()]
-        ends += [last + lease for last in heard if last is not None]
-        return any(-NOTICED_WITHIN < end - now < timedelta(seconds=4) for end in ends)
 
     # ----- dialogs -----
 

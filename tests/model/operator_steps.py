@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.model.facts import CLOSED_BY_OPERATOR, PICKED_UP, Move, Timeline, Written
-from tests.model.queue_rules import holding, of_answering, of_closing, of_taking
+from tests.model.holding_rules import holding
+from tests.model.queue_rules import codes, of_answering, of_closing, of_taking, warnings_of_taking
 from tests.model.story import Story, Workspace, step
 
 
@@ -65,10 +66,11 @@ def take(story: Story, operator: str, number: int, instead_of: str | None = None
     dialog, person = story.looked_at(number), story.history.operators[operator]
     outcome = of_taking(story.history, dialog, person, story.now, instead_of=instead_of, confirmed=confirmed)
     has_it = holding(story.history, dialog, story.now)
+    warned = codes(warnings_of_taking(story.history, dialog, person, story.now))
     if story.tries(outcome, lambda: story.product.operator_takes(operator, number, instead_of=instead_of, confirmed=confirmed)):
         person.acts.append(story.now)
         if not (has_it.operator == operator and has_it.is_picked_up):
-            dialog.moves.append(Move(story.now, PICKED_UP, operator))
+            dialog.moves.append(Move(story.now, PICKED_UP, operator, by=operator, warned=warned))
 
 
 @step
@@ -77,11 +79,12 @@ def answer(story: Story, operator: str, number: int, confirmed: bool = True) -> 
     dialog, person = story.looked_at(number), story.history.operators[operator]
     outcome = of_answering(story.history, dialog, person, story.now, confirmed=confirmed)
     has_it = holding(story.history, dialog, story.now)
+    warned = codes(warnings_of_taking(story.history, dialog, person, story.now))
     if story.tries(outcome, lambda: story.product.operator_answers(operator, number, confirmed=confirmed)):
         person.acts.append(story.now)
         dialog.written.append(Written(story.now, operator))
         if not has_it.is_picked_up:
-            dialog.moves.append(Move(story.now, PICKED_UP, operator))
+            dialog.moves.append(Move(story.now, PICKED_UP, operator, by=operator, warned=warned))
 
 
 @step
@@ -91,7 +94,7 @@ def operator_closes(story: Story, operator: str, number: int) -> None:
     outcome = of_closing(story.history, dialog, person, story.now)
     if story.tries(outcome, lambda: story.product.operator_closes(operator, number)):
         person.acts.append(story.now)
-        dialog.moves.append(Move(story.now, CLOSED_BY_OPERATOR))
+        dialog.moves.append(Move(story.now, CLOSED_BY_OPERATOR, by=operator))
 
 
 @step

@@ -5,31 +5,34 @@ are turned by hand. Pages, workspaces and people are known here by the names the
 """
 
 import random
+import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from dialogs import queues, tasks
-from dialogs.actions import assignment, conversation, devices, errors, presence
+from dialogs.actions import assigner, assignment, conversation, devices, errors, presence
 from dialogs.actions.presence import LONGEST_GAP, Arrival, OutageBetween
 from dialogs.live import tickets
 from dialogs.live.app import LiveApp
 from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Visits
 from dialogs.live.streams import Streams
-from dialogs.models import Dialog, DialogEvent, EventKind, Visitor
+from dialogs.models import Dialog, DialogEvent, EventKind, State, Visitor
+from dialogs.views import panels
 from operators import actions as people_actions
 from operators import configuration, history
 from operators import tasks as people_tasks
 from operators.availability import service_states
 from operators.models import Department, Language, Operator
 from tests import people
-from tests.model import queue_rules
+from tests.model import facts, queue_rules
 from tests.model.clock import Clock
+from tests.model.event_rules import KINDS, Event
 
 NOBODY: Any = None
 SCOPE: dict[str, Any] = {"headers": []}
@@ -38,20 +41,38 @@ RENEW_EVERY = 5  # seconds, as LiveApp does
 
 OUTCOMES: dict[type[errors.Refused], str] = {
     errors.DialogClosed: queue_rules.IS_CLOSED,
-    errors.AlreadyTaken: queue_rules.IS_TAKEN,
     errors.NotYours: queue_rules.NOT_THEIRS,
-    errors.NeedsConfirmation: queue_rules.ASKS,
     errors.Refused: queue_rules.REFUSED,
 }
+# the sentences of warnings, and what the rules call them
+WARNINGS = (
+    (re.compile(r"(\w+) has (\d+) (online|offline) dialogs?; the limit is (\d+)\."), "at_limit {} has {} {} of {}"),
+    (re.compile(r"\w+ is not online: [^.]*\."), queue_rules.NOT_ONLINE),
+    (re.compile(r"\w+ does not speak the language of this dialog\."), queue_rules.NOT_SPOKEN),
+)
+AND_MORE = re.compile(r"And (\d+) more\. This section shows the oldest ones only, (\d+) at most\.")
 
 
 def outcome_of(action: Callable[[], None]) -> str:
     """Do it, and say what comes of it."""
     try:
         action()
+    except errors.AlreadyTaken as refusal:
+        return queue_rules.is_taken(refusal.who.lower())
+    except errors.NeedsConfirmation as refusal:
+        return queue_rules.asks(warnings_in(str(refusal)))
     except errors.Refused as refusal:
         return OUTCOMES[type(refusal)]
     return queue_rules.DONE
+
+
+def warnings_in(text: str) -> list[str]:
+    """What the sentences of a warning say, in the words of the rules; a sentence that is not known stays."""
+    found: list[str] = []
+    for sentence, words in WARNINGS:
+        found += [words.format(*(part.lower() for part in match.groups())) for match in sentence.finditer(text)]
+        text = sentence.sub("", text)
+    return found + text.split()
 
 
 def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -162,8 +183,21 @@ class Product:
         tasks.apply_setting_changes()
         tasks.end_lost_visits()
         tasks.advance_dialogs()
-        random.seed(self.clock.true.isoformat())  # ties are random (Q7), and the same when a history is lived through again
+        self._seed()
         tasks.assign_dialogs()
+
+    def _seed(self) -> None:
+        """Ties are random (Q7), and the same when a history is lived through again."""
+        random.seed(self.clock.true.isoformat())
+
+    def commit(self) -> None:
+        """The transaction of a history never commits: what assigns dialogs right after the commit of an action does it here."""
+        waiting = [function for _, function, _ in connection.run_on_commit]
+        connection.run_on_commit = []
+        self._seed()
+        for function in waiting:
+            if getattr(function, "func", None) is assigner._assign_automatic:
+                function()
 
     # ----- visitors -----
 
@@ -291,7 +325,36 @@ class Product:
 
     def dialogs(self) -> list[Dialog]:
         rows = Dialog.objects.filter(account=self.account).order_by("number")
-        return list(rows.select_related("visitor", "department", "language", "operator").prefetch_related("messages__author"))
+        return list(
+            rows.select_related("visitor", "department", "language", "operator").prefetch_related(
+                "messages__author", "events__actor"
+            )
+        )
+
+    def events(self, dialog: Dialog) -> list[Event]:
+        """What was written of the dialog's way, as event_rules.py tells it."""
+        names = {person.pk: name for name, person in self.operators.items()}
+        found: list[Event] = []
+        for event in dialog.events.all():
+            data, kept = event.data, ()
+            operator = names.get(data.get("operator"))
+            match event.kind:
+                case EventKind.PICKED_UP:
+                    kept = (operator, tuple(data.get("warned", ())))
+                case EventKind.ASSIGNED:
+                    kept = (operator,)
+                case EventKind.UNASSIGNED:
+                    kept = (operator, data["reason"])
+                case EventKind.REOPENED:
+                    kept = (data["who"].lower() if "who" in data else None,)
+                case EventKind.TRANSFERRED:
+                    where = {"operator": facts.TO_OPERATOR, "department": facts.TO_DEPARTMENT, "queue": facts.TO_QUEUE}[data["to"]]
+                    department = data.get("department", "").lower() or None
+                    kept = (where, operator or department, tuple(data.get("warned", ())))
+            if event.kind in KINDS:
+                by = event.actor.username if event.actor and event.kind != EventKind.ENTERED_WORKSPACE else None
+                found.append((event.at, event.kind, by, kept))
+        return sorted(found, key=str)
 
     def visitor(self, name: str) -> Visitor:
         return Visitor.objects.get(pk=self.visitors[name].pk)
@@ -307,21 +370,48 @@ class Product:
         found = history.online_at(self.account.pk, department_id, self.languages[language].pk, at)
         return {name for name, person in self.operators.items() if person.pk in found}
 
-    def sections(self, name: str) -> dict[int, str]:
-        """The operator's left panel: dialog number -> section."""
-        operator = Operator.objects.get(pk=self.operators[name].pk)
-        rows = [*queues.held(operator), *queues.queued(operator, is_offline=False), *queues.queued(operator, is_offline=True)]
-        if operator.is_supervisor:
-            rows += queues.others(operator)
-        found = {
-            row.number: queues.section_of(
+    def sections(self, name: str) -> tuple[dict[int, str], dict[int, str]]:
+        """Dialog number -> section of the operator's panel: row by row from `section_of` and Q3, and from the querysets."""
+        viewer = Operator.objects.get(pk=self.operators[name].pk)
+        parts = queues.own_parts(viewer)
+        one_by_one = {}
+        for row in Dialog.objects.filter(account=self.account):
+            section = queues.section_of(
                 state=row.state,
                 holder_id=row.operator_id,
                 is_offline=row.is_offline,
                 in_workspace=row.in_workspace,
-                viewer_id=operator.pk,
+                viewer_id=viewer.pk,
             )
-            for row in rows
-        }
-        assert len(found) == len(rows), "a dialog stands in two sections"
-        return {number: str(section) for number, section in found.items()}
+            sees_all = section in {queues.Section.WAITING, queues.Section.MINE} or viewer.is_supervisor
+            if section is None or (section == queues.Section.OTHERS and not viewer.is_supervisor):
+                continue
+            if sees_all or parts.holds(row.department_id, row.language_id):
+                one_by_one[row.number] = str(section)
+        rows = [
+            *((queues.Section.WAITING if row.state == State.QUEUE else queues.Section.MINE, row) for row in queues.held(viewer)),
+            *((queues.Section.GENERAL, row) for row in queues.queued(viewer, is_offline=False, parts=parts)),
+            *((queues.Section.OFFLINE, row) for row in queues.queued(viewer, is_offline=True, parts=parts)),
+        ]
+        if viewer.is_supervisor:
+            rows += [(queues.Section.OTHERS, row) for row in queues.others(viewer)]
+        together = {row.number: str(section) for section, row in rows}
+        assert len(together) == len(rows), "a dialog stands in two sections"
+        return one_by_one, together
+
+    def panel(self, name: str) -> dict[str, tuple[list[int], int]]:
+        """The operator's left panel as its page shows it: per section that is not empty the cards, and how many more there are."""
+        found = {}
+        for panel in panels.panels(self._person(name)):
+            numbers = [dialog.number for dialog in panel.dialogs]
+            more = AND_MORE.fullmatch(panel.note)
+            told = int(more[1]) if more else 0
+            assert panel.count == len(numbers) + told, f"{panel.key} counts {panel.count}, shows {numbers}: {panel.note}"
+            assert more is None or int(more[2]) == len(numbers), panel.note
+            if panel.count:
+                found[panel.key] = (numbers, told)
+        return found
+
+    def may_open(self, name: str) -> list[int]:
+        """The numbers of the dialogs that the operator may open in the workspace."""
+        return sorted(queues.visible_to(self._person(name)).values_list("number", flat=True))

@@ -1,169 +1,36 @@
-"""The rules Q1 to Q10 once more, and A5's effects on queues: who has a dialog, where it stands, who may be given it.
+"""The rules Q1 to Q10 once more: where a dialog stands, who may be given it, what people may do.
 
-Written from behaviour.md alone, like oracle.py. What automatic assignment gave is among the facts, since ties are random:
-`admissible` says what it may give next.
+Written from behaviour.md alone, like oracle.py; who has a dialog is in holding_rules.py. What automatic assignment gave is
+among the facts, since ties are random: `admissible` says what it may give next.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from tests.model import facts
-from tests.model.facts import NEVER, TO_DEPARTMENT, TO_QUEUE, Dialog, History, Move, Operator, Timeline
-from tests.model.life_rules import how_closed, is_open, lives
+from tests.model.facts import NEVER, TO_DEPARTMENT, TO_QUEUE, Dialog, History, Move, Operator
+from tests.model.holding_rules import ends_of_assignment, holding, is_theirs
+from tests.model.life_rules import end_of_window, how_closed, is_open, lives
 from tests.model.oracle import shown
-from tests.model.start_rules import STANDS_STILL, department, due, is_email_only, is_online, language, last_sign, stored_at
+from tests.model.start_rules import is_email_only, is_online, language, last_sign
 
 HEARD_WITHIN = timedelta(seconds=25)  # A2: for automatic assignment
-RIGHT_AFTER = timedelta(microseconds=1)  # at the end of a lease itself somebody still is online (A2)
 # what somebody who wants to do something is told instead; DONE: it happens
-DONE, IS_CLOSED, IS_TAKEN, NOT_THEIRS, REFUSED, ASKS = "done", "closed", "taken", "not_theirs", "refused", "asks"
+DONE, IS_CLOSED, NOT_THEIRS, REFUSED = "done", "closed", "not_theirs", "refused"
+NOT_ONLINE, NOT_SPOKEN = "not_online", "not_spoken"  # warnings of a transfer, besides `at_limit`
 
 
-# --- Q2, Q6 to Q10: who has a dialog
+def is_taken(who: str) -> str:
+    """Q6: they are told who has it."""
+    return f"taken by {who}"
 
 
-@dataclass(frozen=True)
-class Holding:
-    """Who has a dialog (None: nobody) since when, whether they have picked it up, and the department it belongs to.
-
-    `let_wait`: whom it has come back from since it was last picked up, and when (Q8).
-    """
-
-    operator: str | None
-    is_picked_up: bool
-    since: datetime
-    department: str | None
-    let_wait: dict[str, datetime] = field(default_factory=dict)
+def asks(warnings: list[str]) -> str:
+    """Q5, Q10: they are warned, and asked whether they want it all the same."""
+    return f"asks: {', '.join(warnings)}"
 
 
-def holding(history: History, dialog: Dialog, at: datetime) -> Holding:
-    """Everything that happened to the dialog up to that moment, in its order."""
-    held = Holding(None, False, dialog.started_at, department(history, dialog))
-    happened: list[tuple[datetime, int, Move | str]] = [(move.at, 2, move) for move in dialog.moves]
-    lived = lives(history, dialog)
-    happened += [(life.begin, 1, "reopened") for life in lived[1:]]
-    by_people = {move.at for move in dialog.moves}
-    happened += [(life.end, 0, "closed by time") for life in lived if life.end not in by_people]
-    for moment, _, what in sorted(happened, key=lambda one: one[:2]):
-        if moment > at:
-            break
-        held = until(history, held, dialog, moment)
-        if isinstance(what, Move):
-            held = moved(held, what)
-        elif what == "reopened":
-            held = reopened(history, held, moment)
-        else:
-            held = closed(held, moment)
-    return until(history, held, dialog, at) if is_open(history, dialog, at) else held
-
-
-def moved(held: Holding, move: Move) -> Holding:
-    """What a move makes of it."""
-    remembered = {} if held.operator is None else {held.operator: move.at}
-    match move.what:
-        case facts.PICKED_UP:
-            return Holding(move.operator, True, move.at, held.department)
-        case facts.ASSIGNED | facts.TO_OPERATOR:
-            return Holding(move.operator, False, move.at, held.department, held.let_wait)
-        case facts.TO_QUEUE:  # whoever hands it back is not given it at once again
-            return Holding(None, False, move.at, held.department, held.let_wait | remembered)
-        case facts.TO_DEPARTMENT:
-            return Holding(None, False, move.at, move.department, held.let_wait | remembered)
-        case _:
-            return closed(held, move.at)
-
-
-def closed(held: Holding, at: datetime) -> Holding:
-    """Whoever has picked it up has had it (Q9); nobody else has."""
-    return held if held.is_picked_up else replace(held, operator=None, since=at)
-
-
-def reopened(history: History, held: Holding, at: datetime) -> Holding:
-    """Q9: for whoever had it, if effectively online, else in its queue."""
-    if held.operator is not None and is_online(history, history.operators[held.operator], at):
-        return held
-    return replace(held, operator=None, is_picked_up=False, since=at)
-
-
-def until(history: History, held: Holding, dialog: Dialog, at: datetime) -> Holding:
-    """Q8: what is assigned and not picked up may have gone back to its queue by that moment."""
-    if held.operator is None or held.is_picked_up:
-        return held
-    end = end_of_assignment(history, held, language(history, dialog))
-    if end > at:
-        return held
-    return Holding(None, False, end, held.department, held.let_wait | {held.operator: end})
-
-
-def end_of_assignment(history: History, held: Holding, spoken: str) -> datetime:
-    """Q8, A5: when an assignment ends that nobody picks up."""
-    operator = history.operators[held.operator or ""]
-    latest = end_of_waiting(history, held)
-    moments = [at for at in turning_points(history, operator) if held.since <= at < latest]
-    ends = [latest]
-    ends += loss(held.since, moments, lambda at: is_online(history, operator, at))
-    ends += loss(held.since, moments, lambda at: is_theirs(operator, held.department, spoken, at))
-    if held.department is not None:
-        ends += [at for at, archived in history.departments[held.department].changes if archived and at >= held.since]
-    return min(ends)
-
-
-def end_of_waiting(history: History, held: Holding) -> datetime:
-    """Q8: `pickup_timeout` after the assignment. An outage gives one that was in time before it the full time more (P9)."""
-    timeout = pickup_timeout(history, held.department)
-    end = due(held.since, timeout)
-    for pause in history.sweep.pauses:
-        if held.since < pause.again and pause.last < end:
-            end = max(end, due(pause.again, timeout))
-    return end
-
-
-def pickup_timeout(history: History, slug: str | None) -> Timeline[int]:
-    """Q8: the department's own, else the account's."""
-    accounts = history.settings["pickup_timeout"]
-    own: Timeline[int | None] = history.pickup_timeouts[slug] if slug else Timeline(accounts.changes[0][0], None)
-    moments = sorted({at for at, _ in accounts.changes} | {at for at, _ in own.changes})
-    values = [own.at(at) if own.at(at) is not None else accounts.at(at) for at in moments]
-    found = Timeline(moments[0], values[0])
-    for at, value in zip(moments[1:], values[1:], strict=True):
-        found.set(at, value)
-    return found
-
-
-def loss(since: datetime, moments: list[datetime], holds: Callable[[datetime], bool]) -> list[datetime]:
-    """The first of the moments at which something was no longer so that was so at or after `since`; none: an empty list.
-
-    What was not so when the dialog was given to somebody (a transfer after a warning) cannot be lost.
-    """
-    was = holds(since)
-    for at in moments:
-        if was and not holds(at):
-            return [at]
-        was = was or holds(at)
-    return []
-
-
-def turning_points(history: History, operator: Operator) -> list[datetime]:
-    """Every moment at which something about an operator may have changed."""
-    lines = [operator.status, operator.is_active, operator.departments, operator.languages, history.settings["operator_lease"]]
-    moments = {at for line in lines for at, _ in line.changes} | set(operator.sign_outs)
-    signs = sorted(stored_at(history, sign) for sign in operator.signs)
-    begins = sorted({*signs, *(pause.again for pause in history.heard.pauses)})
-    for begin, following in pairwise([*begins, NEVER]):
-        for _, _, seconds in history.settings["operator_lease"].periods():
-            end = begin + timedelta(seconds=seconds)
-            if end < following:
-                moments |= {end + RIGHT_AFTER}
-    for pause in history.heard.pauses:
-        moments |= {pause.last + STANDS_STILL, pause.again}
-    return sorted(moments | set(signs))
-
-
-def is_theirs(operator: Operator, slug: str | None, spoken: str, at: datetime) -> bool:
-    """Q3, Q7: department (none: anybody's) and language match."""
-    return spoken in operator.languages.at(at) and (slug is None or slug in operator.departments.at(at))
+def codes(warnings: list[str]) -> tuple[str, ...]:
+    """What of them is recorded with what was done all the same."""
+    return tuple(warning.split()[0] for warning in warnings)
 
 
 # --- Q1 to Q3, Q9: where a dialog stands
@@ -182,12 +49,52 @@ def section(history: History, dialog: Dialog, operator: Operator, at: datetime) 
         return None
     held = holding(history, dialog, at)
     if held.operator == operator.name:
-        return "in_dialog" if held.is_picked_up else "waiting"
+        return "mine" if held.is_picked_up else "waiting"
     if held.operator is not None:
         return "others" if operator.is_supervisor else None
     if not (operator.is_supervisor or is_theirs(operator, held.department, language(history, dialog), at)):
         return None
     return "offline" if shown(history, dialog, at).is_offline else "general"
+
+
+def panel(history: History, operator: Operator, at: datetime) -> dict[str, tuple[list[int], int]]:
+    """Q4, Q5: for each section that is not empty the numbers of the dialogs it shows, in their order, and how many it hides."""
+    found: dict[str, list[int]] = {}
+    for dialog in by_age(history):
+        if name := section(history, dialog, operator, at):
+            found.setdefault(name, []).append(history.dialogs.index(dialog) + 1)
+    shows = {name: len(numbers) for name, numbers in found.items()}
+    shows |= {name: visible(history, operator, at, is_offline=name == "offline") for name in ("general", "offline")}
+    return {name: (numbers[: shows[name]], len(numbers[shows[name] :])) for name, numbers in found.items()}
+
+
+def visible(history: History, operator: Operator, at: datetime, *, is_offline: bool) -> int:
+    """Q5: how many dialogs that queue shows; 0 is no limit. Supervisors, and whoever has none, see 500."""
+    most = own_number(history, operator, "visible_offline_dialogs" if is_offline else "visible_online_dialogs", at)
+    return 500 if operator.is_supervisor or most == 0 else most
+
+
+def may_open(history: History, dialog: Dialog, operator: Operator, at: datetime) -> bool:
+    """Q3, Q13: the own dialogs, and those of the own departments and languages, closed ones too; supervisors everything."""
+    if is_email_only(history, dialog, at):
+        return False
+    held = holding(history, dialog, at)
+    is_own = held.operator == operator.name
+    return operator.is_supervisor or is_own or is_theirs(operator, held.department, language(history, dialog), at)
+
+
+def by_age(history: History) -> list[Dialog]:
+    """Q4, Q7: by the time of creation, oldest first."""
+    return sorted(history.dialogs, key=lambda one: history.shown(one.started_at))
+
+
+def waiting_since(history: History, dialog: Dialog, at: datetime) -> datetime | None:
+    """Q4: when the oldest message was written that no operator has answered; since a dialog was opened again, if it was."""
+    begin = [life.begin for life in lives(history, dialog) if life.begin <= at][-1]
+    unanswered = None
+    for word in sorted((one for one in dialog.written if begin <= one.at <= at), key=lambda one: one.at):
+        unanswered = None if word.author != "visitor" else unanswered or word.at
+    return unanswered
 
 
 # --- Q5: limits
@@ -207,16 +114,22 @@ def load(history: History, operator: Operator, at: datetime, *kinds: bool, apart
 
 def limit(history: History, operator: Operator, at: datetime, *, is_offline: bool) -> int:
     """Q5: the operator's own, else the account's; 0: none."""
-    name = "max_offline_dialogs" if is_offline else "max_online_dialogs"
+    return own_number(history, operator, "max_offline_dialogs" if is_offline else "max_online_dialogs", at)
+
+
+def own_number(history: History, operator: Operator, name: str, at: datetime) -> int:
     own = operator.limits[name].at(at)
     return history.settings[name].at(at) if own is None else own
 
 
-def is_at_limit(history: History, operator: Operator, dialog: Dialog, at: datetime) -> bool:
-    """Q5: has the operator as many of the dialog's kind as may be, without this one?"""
+def at_limit(history: History, operator: Operator, dialog: Dialog, at: datetime) -> list[str]:
+    """Q5: has the operator as many of the dialog's kind as may be, without this one? Then a warning that names the limit."""
     is_offline = shown(history, dialog, at).is_offline
     most = limit(history, operator, at, is_offline=is_offline)
-    return most > 0 and load(history, operator, at, is_offline, apart=dialog) >= most
+    count = load(history, operator, at, is_offline, apart=dialog)
+    if most == 0 or count < most:
+        return []
+    return [f"at_limit {operator.name} has {count} {'offline' if is_offline else 'online'} of {most}"]
 
 
 # --- Q7, Q8: automatic assignment
@@ -225,17 +138,18 @@ def is_at_limit(history: History, operator: Operator, dialog: Dialog, at: dateti
 def may_be_given(history: History, dialog: Dialog, operator: Operator, at: datetime) -> bool:
     """Q5, Q7, A2: online and heard of lately, of the dialog's department and language, below the limit of its kind.
 
-    A5: a department that is archived is nobody's. P9: after a silence of ours everybody whose lease is alive counts as heard.
+    A5: a department that is archived is nobody's. P9: after a silence of ours everybody whose lease is alive counts as heard;
+    while it lasts nobody is given a dialog whom it hides for longer than a lease: they may be away.
     """
     slug = holding(history, dialog, at).department
     heard = last_sign(history, operator, at)
     return (
         is_online(history, operator, at)
         and heard is not None
-        and at - heard <= HEARD_WITHIN
+        and at - heard <= min(HEARD_WITHIN, timedelta(seconds=history.settings["operator_lease"].at(at)))
         and is_theirs(operator, slug, language(history, dialog), at)
         and not (slug is not None and history.departments[slug].at(at))
-        and not is_at_limit(history, operator, dialog, at)
+        and not at_limit(history, operator, dialog, at)
     )
 
 
@@ -251,7 +165,7 @@ def queues(history: History, at: datetime) -> list[list[Dialog]]:
     """The dialogs that nobody has, as (department, language, current state) part them, each oldest first; the one whose first
     dialog is oldest comes first (Q7)."""
     found: dict[tuple[str | None, str, bool], list[Dialog]] = {}
-    for dialog in sorted(history.dialogs, key=lambda one: one.started_at):
+    for dialog in by_age(history):
         held = holding(history, dialog, at)
         if is_open(history, dialog, at) and not is_email_only(history, dialog, at) and held.operator is None:
             place = (held.department, language(history, dialog), shown(history, dialog, at).is_offline)
@@ -283,11 +197,15 @@ def of_taking(
     if is_email_only(history, dialog, at):
         return NOT_THEIRS
     held = holding(history, dialog, at)
-    if held.operator == operator.name:
-        return DONE
-    if held.operator is not None and not (operator.is_supervisor and held.operator == instead_of):
-        return IS_TAKEN
-    return ASKS if is_at_limit(history, operator, dialog, at) and not confirmed else DONE
+    if held.operator not in {None, operator.name} and not (operator.is_supervisor and held.operator == instead_of):
+        return is_taken(held.operator)
+    warnings = warnings_of_taking(history, dialog, operator, at)
+    return asks(warnings) if warnings and not confirmed else DONE
+
+
+def warnings_of_taking(history: History, dialog: Dialog, operator: Operator, at: datetime) -> list[str]:
+    """Q5: none for who has it already."""
+    return [] if holding(history, dialog, at).operator == operator.name else at_limit(history, operator, dialog, at)
 
 
 def of_answering(history: History, dialog: Dialog, operator: Operator, at: datetime, *, confirmed: bool) -> str:
@@ -296,9 +214,9 @@ def of_answering(history: History, dialog: Dialog, operator: Operator, at: datet
         return IS_CLOSED
     held = holding(history, dialog, at)
     if held.operator not in {None, operator.name}:
-        return IS_TAKEN
-    asks = held.operator is None and is_at_limit(history, operator, dialog, at)
-    return ASKS if asks and not confirmed else DONE
+        return is_taken(held.operator)
+    warnings = warnings_of_taking(history, dialog, operator, at)
+    return asks(warnings) if warnings and not confirmed else DONE
 
 
 def of_closing(history: History, dialog: Dialog, operator: Operator, at: datetime) -> str:
@@ -312,7 +230,7 @@ def of_having(history: History, dialog: Dialog, operator: Operator, at: datetime
     held = holding(history, dialog, at)
     if held.operator == operator.name:
         return DONE
-    return NOT_THEIRS if held.operator is None else IS_TAKEN
+    return NOT_THEIRS if held.operator is None else is_taken(held.operator)
 
 
 def of_transfer(history: History, dialog: Dialog, actor: Operator, move: Move, *, confirmed: bool) -> str:
@@ -333,22 +251,31 @@ def of_transfer(history: History, dialog: Dialog, actor: Operator, move: Move, *
     target = history.operators[move.operator or ""]
     if not target.is_active.at(at) or target.name == held.operator:
         return REFUSED
-    warned = (
-        is_at_limit(history, target, dialog, at)
-        or not is_online(history, target, at)
-        or language(history, dialog) not in target.languages.at(at)
-    )
-    return ASKS if warned and not confirmed else DONE
+    warnings = warnings_of_transfer(history, dialog, target, at)
+    return asks(warnings) if warnings and not confirmed else DONE
+
+
+def warnings_of_transfer(history: History, dialog: Dialog, target: Operator, at: datetime) -> list[str]:
+    """Q5, Q10: what whoever hands a dialog to somebody is told first."""
+    warnings = at_limit(history, target, dialog, at)
+    if not is_online(history, target, at):
+        warnings.append(NOT_ONLINE)
+    if language(history, dialog) not in target.languages.at(at):
+        warnings.append(NOT_SPOKEN)
+    return warnings
 
 
 def deadlines(history: History, at: datetime) -> list[datetime]:
     """Every moment after `at` at which a dialog goes back to its queue, closes, or is closed for good, as far as it can be told."""
     moments = set()
     for dialog in history.dialogs:
-        held, life = holding(history, dialog, at), lives(history, dialog)[-1]
-        if is_open(history, dialog, at) and held.operator is not None and not held.is_picked_up:
-            moments.add(end_of_assignment(history, held, language(history, dialog)))
-        moments.add(life.end)
-        if life.end != NEVER:
-            moments.add(due(life.end, history.settings["reopen_window"]))
+        if dialog.started_at > at:
+            continue
+        held = holding(history, dialog, at)
+        if held.operator is not None and not held.is_picked_up:
+            moments |= {moment for moment, _ in ends_of_assignment(history, held, language(history, dialog), at)}
+        for life in lives(history, dialog):
+            moments.add(life.end)
+            if life.end != NEVER:
+                moments.add(end_of_window(history, life).reached_at)
     return sorted(moment for moment in moments if at < moment < NEVER)

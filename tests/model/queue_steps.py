@@ -1,7 +1,7 @@
 """What happens to queues: transfers, limits, departments (Q5, Q8, Q10, A5)."""
 
 from tests.model.facts import Move
-from tests.model.queue_rules import of_transfer
+from tests.model.queue_rules import codes, of_transfer, warnings_of_transfer
 from tests.model.story import Story, step
 
 
@@ -17,7 +17,8 @@ def transfer(
 ) -> None:
     """Q10: an operator hands a dialog to somebody, to a department, or back to its queue."""
     dialog, person = story.looked_at(number), story.history.operators[operator]
-    move = Move(story.now, what, to, department)
+    warned = warnings_of_transfer(story.history, dialog, story.history.operators[to], story.now) if to else []
+    move = Move(story.now, what, to, department, by=operator, warned=codes(warned))
     outcome = of_transfer(story.history, dialog, person, move, confirmed=confirmed)
     if story.tries(outcome, lambda: story.product.transfers(operator, number, what, to, department, confirmed=confirmed)):
         person.acts.append(story.now)

@@ -1,6 +1,7 @@
 """Random histories, and a shorter one with the same finding."""
 
 import json
+from time import perf_counter  # the only clock here that no history moves
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -41,18 +42,18 @@ def finding_of(line: str) -> Finding | None:
     return None
 
 
-def shortest(finding: Finding, tries: int = 300) -> Finding:
-    """Leave steps out, ever fewer at once, as long as the same kind of thing goes wrong.
+def shortest(finding: Finding, seconds: float = 120) -> Finding:
+    """Leave steps out, ever fewer at once, as long as the same kind of thing goes wrong and there is time.
 
     A history that makes no sense without a step ends in another error, and is not taken.
     """
-    size = len(json.loads(finding.line)[1])
+    until, size = perf_counter() + seconds, len(json.loads(finding.line)[1])
     while size:
         settings, steps = json.loads(finding.line)
         size = min(size, len(steps))
         for begin in range(0, len(steps), size):
-            tries -= 1
-            found = finding_of(json.dumps([settings, steps[:begin] + steps[begin + size :]])) if tries > 0 else None
+            shorter = json.dumps([settings, steps[:begin] + steps[begin + size :]])
+            found = finding_of(shorter) if perf_counter() < until else None
             if found is not None and type(found.cause) is type(finding.cause):
                 finding = found
                 break

@@ -12,6 +12,7 @@ from tests.model import oracle, queue_rules
 from tests.model.clock import Clock
 from tests.model.comparison import differences
 from tests.model.facts import ASSIGNED, Dialog, History, Move, Operator, Process, Timeline, Visitor
+from tests.model.holding_rules import RETURNED, course, holding
 from tests.model.product import Product, outcome_of
 from webim_offline.environment import MailServer
 
@@ -28,7 +29,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
     "vera": {"departments": (), "languages": ("en", "ru"), "role": "supervisor"},
 }
 VISITORS = ["marina", "oleg", "nina", "pavel", "rita"]
-LIMITS = ("max_online_dialogs", "max_offline_dialogs")
+LIMITS = ("max_online_dialogs", "max_offline_dialogs", "visible_online_dialogs", "visible_offline_dialogs")
 SETTINGS = {
     "visit_lease": 30,
     "operator_lease": 60,
@@ -41,7 +42,11 @@ SETTINGS = {
     "close_after": 259_200,
     "max_online_dialogs": 0,
     "max_offline_dialogs": 0,
+    "visible_online_dialogs": 100,
+    "visible_offline_dialogs": 50,
 }
+# after which automatic assignment runs at once (Q7)
+GIVES_ROOM = {"write", "take", "answer", "transfer", "operator_closes", "visitor_closes", "bring_in"}
 
 
 class Difference(AssertionError):
@@ -96,6 +101,7 @@ class Story:
         self.moments: list[datetime] = []  # of the steps: what the past is asked for
         self.latest_shown = self.clock.now  # by the clock on the wall
         self.has_database = self.has_clock_worker = True
+        self.swept_at = self.now  # when the clock worker ran last
         self.latest_assigned = 0  # id of the newest event of automatic assignment
         self.went_wrong = False
 
@@ -146,6 +152,9 @@ class Story:
             self.moments.append(self.now)
         try:
             STEPS[kind](self, **parameters)
+            if self.has_database:
+                self.product.commit()
+                self.observe_assignments(all_given=kind in GIVES_ROOM)
             self.turn()
             self.compare()
         except Exception as cause:
@@ -191,23 +200,35 @@ class Story:
         if self.has_database and self.has_clock_worker:
             self.history.sweep.ran(self.now, self.clock.now)
             self.product.run_clock_worker()
-            self.observe_assignments()
+            self.swept_at = self.now
+            self.observe_assignments(all_given=True)
 
-    def observe_assignments(self) -> None:
-        """What automatic assignment gave becomes a fact, one after the other; then nothing may be left to give (Q7)."""
+    def observe_assignments(self, *, all_given: bool) -> None:
+        """What automatic assignment gave becomes a fact, one after the other; then, with `all_given`, nothing is left to (Q7)."""
         for event_id, number, operator in self.product.assigned_since(self.latest_assigned):
             self.latest_assigned = event_id
             allowed = queue_rules.admissible(self.history, self.now)
             if (number, operator) not in allowed and not self.is_unnoticed:
                 raise Difference(f"#{number} was given to {operator}; the rules allow {sorted(allowed)}")
             self.history.dialogs[number - 1].moves.append(Move(self.now, ASSIGNED, operator))
-        if (left := queue_rules.admissible(self.history, self.now)) and not self.is_unnoticed:
+        if all_given and (left := queue_rules.admissible(self.history, self.now)) and not self.is_unnoticed:
             raise Difference(f"nothing was given; the rules allow {sorted(left)}")
 
     @property
     def is_unnoticed(self) -> bool:
-        """The end of a visit may not have been noticed yet."""
-        return any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history))
+        """The end of a visit may not have been noticed yet, or what the clock worker has to notice."""
+        return self.is_unswept(self.now) or any(
+            self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history)
+        )
+
+    def is_unswept(self, at: datetime) -> bool:
+        """Something has become due, or will by then, since the clock worker ran last."""
+        history, since = self.history, self.swept_at
+        if self.has_clock_worker and since == self.now:
+            return False
+        due = (moment for rules in (oracle, queue_rules) for moment in rules.deadlines(history, since))
+        back = (turn for dialog in history.dialogs for turn in course(history, dialog, at) if turn.what == RETURNED)
+        return any(moment <= at for moment in due) or any(turn.at > since for turn in back)
 
     def looked_at(self, number: int) -> Dialog:
         """The dialog that somebody is about to do something with.
@@ -217,8 +238,8 @@ class Story:
         """
         just_now = self.now - timedelta(milliseconds=1)
         for dialog in self.history.dialogs:
-            had = queue_rules.holding(self.history, dialog, just_now).operator if dialog.started_at <= just_now else None
-            if had is not None and queue_rules.holding(self.history, dialog, self.now).operator is None:
+            had = holding(self.history, dialog, just_now).operator if dialog.started_at <= just_now else None
+            if had is not None and holding(self.history, dialog, self.now).operator is None:
                 self.run_clock_worker()
                 break
         return self.history.dialogs[number - 1]

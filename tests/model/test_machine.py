@@ -9,9 +9,9 @@ from tests.model.shrinking import hunt
 
 @pytest.mark.django_db
 def test_presence():
-    hunt(Presence, examples=45, steps=30, derandomize=True)
+    hunt(Presence, examples=40, steps=30, derandomize=True)
 
 
 @pytest.mark.django_db
 def test_queues():
-    hunt(Queues, examples=45, steps=30, derandomize=True)
+    hunt(Queues, examples=32, steps=30, derandomize=True)

@@ -19,16 +19,16 @@ from tests.model.facts import (
     Visitor,
     Written,
 )
+from tests.model.holding_rules import holding
 from tests.model.life_rules import receiver
 from tests.model.queue_rules import (
-    ASKS,
     DONE,
     IS_CLOSED,
-    IS_TAKEN,
     NOT_THEIRS,
     REFUSED,
     admissible,
-    holding,
+    asks,
+    is_taken,
     of_closing,
     of_taking,
     of_transfer,
@@ -215,7 +215,7 @@ class TestPickup:
         history.operators["anna"].departments.set(after(3), frozenset())
         history.departments["support"].set(after(4), True)
         assert who(history, dialog, 600) == ("anna", True)
-        assert section(history, dialog, history.operators["anna"], after(600)) == "in_dialog"
+        assert section(history, dialog, history.operators["anna"], after(600)) == "mine"
         assert section(history, dialog, history.operators["vera"], after(600)) == "others"
         assert section(history, dialog, history.operators["clara"], after(600)) is None
 
@@ -224,7 +224,9 @@ class TestPickup:
         happens(dialog, 1, ASSIGNED, "anna")
         history.sweep.last = history.sweep.last_shown = None
         history.sweep.ran(after(10), after(10))
-        history.sweep.ran(after(100), after(100))
+        assert who(history, dialog, 50) == who(history, dialog, 99) == ("anna", False)
+        for seconds in range(100, 142):
+            history.sweep.ran(after(seconds), after(seconds))
         assert who(history, dialog, 139) == ("anna", False)
         assert who(history, dialog, 140) == (None, False)
 
@@ -250,11 +252,11 @@ class TestTransfers:
         assert outcome("anna", to_clara) == NOT_THEIRS
         assert outcome("vera", back) == REFUSED
         happens(dialog, 2, PICKED_UP, "boris")
-        assert outcome("anna", to_clara) == IS_TAKEN
+        assert outcome("anna", to_clara) == is_taken("boris")
         assert outcome("boris", to_clara) == outcome("vera", to_clara) == outcome("vera", back) == DONE
         assert outcome("boris", Move(after(5), TO_OPERATOR, "boris")) == REFUSED
         people["clara"].status.set(after(3), "lunch")
-        assert outcome("boris", to_clara) == ASKS
+        assert outcome("boris", to_clara) == asks(["not_online"])
         assert outcome("boris", to_clara, confirmed=True) == DONE
         history.departments["sales"].set(after(4), True)
         assert outcome("boris", Move(after(5), TO_DEPARTMENT, department="sales")) == REFUSED
@@ -268,9 +270,9 @@ class TestTransfers:
             person = history.operators[operator]
             return of_taking(history, dialog, person, after(4), instead_of=instead_of, confirmed=confirmed)
 
-        assert outcome(first, "clara", "anna") == outcome(first, "vera", "clara") == outcome(first, "vera") == IS_TAKEN
+        assert outcome(first, "clara", "anna") == outcome(first, "vera", "clara") == outcome(first, "vera") == is_taken("anna")
         assert outcome(first, "vera", "anna") == outcome(first, "anna") == outcome(second, "clara") == DONE
-        assert outcome(second, "anna") == ASKS
+        assert outcome(second, "anna") == asks(["at_limit anna has 1 offline of 1"])
         assert outcome(second, "anna", confirmed=True) == DONE
 
 
