@@ -88,16 +88,33 @@ def assign_soon_in(account: Account) -> None:
 
 
 def warnings_of_taking(account: Account, operator: Operator, dialog: Dialog) -> dict[str, str]:
-    """Q5: what somebody is told before a dialog reaches or passes their limit for its kind; empty below it."""
-    name = "max_offline_dialogs" if dialog.is_offline else "max_online_dialogs"
-    own = getattr(operator, name)
-    limit = getattr(account, name) if own is None else own
-    if not limit:
+    """Q5: what somebody is told before they reach or pass their limit for the dialog's kind; empty below it."""
+    reached = _limit_reached(account, operator, dialog)
+    if reached is None:
         return {}
-    held = Dialog.objects.filter(operator=operator, state__in=OPEN_STATES, in_workspace=True, is_offline=dialog.is_offline)
-    count = held.exclude(pk=dialog.pk).count()
-    if count < limit:
+    count, limit = reached
+    text = (
+        ngettext(
+            "You have %(count)s offline dialog; the limit is %(limit)s.",
+            "You have %(count)s offline dialogs; the limit is %(limit)s.",
+            count,
+        )
+        if dialog.is_offline
+        else ngettext(
+            "You have %(count)s online dialog; the limit is %(limit)s.",
+            "You have %(count)s online dialogs; the limit is %(limit)s.",
+            count,
+        )
+    )
+    return {AT_LIMIT: text % {"count": count, "limit": limit}}
+
+
+def _warnings_of_giving(account: Account, target: Operator, dialog: Dialog) -> dict[str, str]:
+    """The same of somebody else, for whoever hands them the dialog."""
+    reached = _limit_reached(account, target, dialog)
+    if reached is None:
         return {}
+    count, limit = reached
     text = (
         ngettext(
             "%(who)s has %(count)s offline dialog; the limit is %(limit)s.",
@@ -111,7 +128,19 @@ def warnings_of_taking(account: Account, operator: Operator, dialog: Dialog) -> 
             count,
         )
     )
-    return {AT_LIMIT: text % {"who": operator, "count": count, "limit": limit}}
+    return {AT_LIMIT: text % {"who": target, "count": count, "limit": limit}}
+
+
+def _limit_reached(account: Account, operator: Operator, dialog: Dialog) -> tuple[int, int] | None:
+    """How many other dialogs of the dialog's kind the operator has, and their limit, if they are there."""
+    name = "max_offline_dialogs" if dialog.is_offline else "max_online_dialogs"
+    own = getattr(operator, name)
+    limit = getattr(account, name) if own is None else own
+    if not limit:
+        return None
+    held = Dialog.objects.filter(operator=operator, state__in=OPEN_STATES, in_workspace=True, is_offline=dialog.is_offline)
+    count = held.exclude(pk=dialog.pk).count()
+    return (count, limit) if count >= limit else None
 
 
 @atomic
@@ -131,7 +160,7 @@ def transfer_to_operator(dialog_id: int, actor: Operator, target_id: int, *, con
         raise Refused(_("Choose somebody who works in this account."))
     if target.pk == dialog.operator_id:
         raise Refused(_("%(who)s has this dialog already.") % {"who": target})
-    warnings = warnings_of_taking(account, target, dialog)
+    warnings = _warnings_of_giving(account, target, dialog)
     if not is_online_now(account, target, record.now):
         warnings[NOT_ONLINE] = _("%(who)s is not online: unless they take it in time, it returns to the queue.") % {"who": target}
     if not target.languages.filter(pk=dialog.language_id).exists():

@@ -132,7 +132,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("act", [take, lambda pk, who, **more: answer(pk, who, "Good morning", key="a1", **more)])
     def test_over_it_somebody_is_asked_first_and_what_was_said_is_recorded(self, full, dialog, act):
-        with refused(NeedsConfirmation, "Anna has 1 offline dialog; the limit is 1"):
+        with refused(NeedsConfirmation, "You have 1 offline dialog; the limit is 1"):
             act(dialog.pk, full)
         act(dialog.pk, full, confirmed=True)
         assert fresh(dialog).operator == full
@@ -199,7 +199,7 @@ class TestTakingOver:
         limit(account, max_offline_dialogs=1)
         take(people.start_dialog(account).pk, vera)
         take(dialog.pk, anna)
-        with refused(NeedsConfirmation, "Vera has 1 offline dialog; the limit is 1"):
+        with refused(NeedsConfirmation, "You have 1 offline dialog; the limit is 1"):
             take(dialog.pk, vera, instead_of=anna.pk)
         take(dialog.pk, vera, instead_of=anna.pk, confirmed=True)
         expected = {"warned": ["at_limit"], "operator": anna.pk, "who": "Anna"}

@@ -262,7 +262,7 @@ def test_taking_at_the_limit_asks_first_and_works_without_script(as_anna, accoun
     url = f"/workspace/{dialog.number}/take/"
     warned = as_anna.post(url)
     assert warned.status_code == 409
-    assert "Anna has 1 offline dialog; the limit is 1." in said(warned)
+    assert "You have 1 offline dialog; the limit is 1." in said(warned)
     assert "Take anyway" in said(warned)
     assert f'<form action="{url}" method="post">' in warned.content.decode()
     assert '<input type="hidden" name="confirmed" value="1">' in warned.content.decode()
