@@ -49,7 +49,6 @@ BLOWS = (
     ("worker@clock", KILLED, WRITES),
     ("web@8101", KILLED, ASSIGNS),
     ("worker@clock", KILLED, GIVES),
-    ("web@8102", KILLED, ASSIGNS),
     ("worker@clock", KILLED, HAS_GIVEN),
 )
 TRANSACTIONS = f"""
