@@ -138,8 +138,8 @@ def advance(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, lis
 
 
 def caught_up(facts: Facts, timeouts: Timeouts, now: datetime) -> tuple[Facts, list[Due]]:
-    """The same of presence alone: what an absence has led to by `now`, before something ends it."""
-    reached, steps = advance(replace(facts, closes_at=None), timeouts, now)
+    """The same of presence alone: what an absence has led to by `now`, or until the dialog closes, before something ends it."""
+    reached, steps = advance(replace(facts, closes_at=None), timeouts, min(now, facts.closes_at or now))
     return replace(reached, closes_at=facts.closes_at), steps
 
 

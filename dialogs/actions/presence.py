@@ -251,7 +251,8 @@ def _end(
         if facts == dialog.facts:
             continue
         in_force = timeouts[dialog.account_id]
-        facts, steps = state.advance(facts, replace(in_force, since=known_since, before=None) if known_since else in_force, now)
+        # a closing that is due as well is left to the sweep, which knows how to close
+        facts, steps = state.caught_up(facts, replace(in_force, since=known_since, before=None) if known_since else in_force, now)
         dialog.settle(facts, in_force)
         record.event(dialog, EventKind.VISITOR_LEFT, facts.away_since)
         record.steps(dialog, steps, in_force)

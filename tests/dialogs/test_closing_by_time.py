@@ -5,15 +5,16 @@ from datetime import timedelta
 import pytest
 
 from dialogs import tasks
-from dialogs.actions import deadlines
+from dialogs.actions import deadlines, presence
 from dialogs.actions.assignment import take, transfer_to_operator
 from dialogs.actions.conversation import answer
 from dialogs.actions.errors import DialogClosed
-from dialogs.models import Dialog, EventKind, State
+from dialogs.models import Dialog, EventKind, State, Visit
 from operators.actions import change_settings
 from operators.models import Account, SettingChange
 from tests import people
 from tests.passing_time import fresh, let_pass, sweep
+from webim_offline.database_clock import database_now
 
 THREE_DAYS = timedelta(seconds=259_200)
 
@@ -86,6 +87,18 @@ class TestSilence:
         sweep()
         fresh(dialog)
         assert (dialog.state, dialog.operator, dialog.pickup_by) == (State.CLOSED_BY_OPERATOR, None, None)
+
+    def test_it_closes_though_its_visitor_leaves_before_anybody_has_looked(self, account, anna):
+        visitor = people.make_visitor(account)
+        dialog = people.start_dialog(account, visitor=visitor, visit_key="page-1")
+        answer(dialog.pk, anna, "It is on its way", key="a1")
+        let_pass(259_205)
+        Visit.objects.update(expires_at=database_now() - timedelta(seconds=1))
+        presence.end_lost_visits()
+        sweep()
+        fresh(dialog)
+        assert dialog.state == State.CLOSED_BY_OPERATOR
+        assert dialog.closed_at == silent(dialog).at == dialog.last_message_at + THREE_DAYS
 
     @pytest.mark.parametrize("is_taken", [False, True])
     def test_a_waiting_one_never_closes(self, account, anna, is_taken):

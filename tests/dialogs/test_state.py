@@ -229,6 +229,7 @@ def test_what_an_absence_has_led_to_leaves_the_closing_alone():
     reached, steps = caught_up(facts, DEFAULT, after(minutes=4))
     assert steps == [(after(minutes=2), Step.LEFT_NOTICE)]
     assert reached == replace(facts, left_notice_at=after(minutes=2))
+    assert caught_up(facts, DEFAULT, after(days=1)) == (reached, steps), "after its closing there is no absence"
 
 
 def test_with_a_push_token_nobody_is_absent():
