@@ -329,7 +329,7 @@ def answer(dialog_id: int, operator: Operator, text: str, *, key: str, confirmed
     record = record_of_open(dialog, account)
     if dialog.operator_id not in {None, operator.pk}:
         raise AlreadyTaken(str(dialog.operator))
-    if dialog.state == State.QUEUE:
+    if is_begun := dialog.state == State.QUEUE:
         warnings = {} if dialog.operator_id else warnings_of_taking(account, operator, dialog)
         if warnings and not confirmed:
             raise NeedsConfirmation(list(warnings.values()))
@@ -346,6 +346,8 @@ def answer(dialog_id: int, operator: Operator, text: str, *, key: str, confirmed
     record.write(
         [dialog], ("waiting_since", "last_message_at", "last_text", "last_is_visitors", "closes_at", "wake_at", *Dialog.HELD)
     )
+    if is_begun:
+        assign_soon_in(account)  # the next of its queue may find somebody (Q7)
     return dialog
 
 

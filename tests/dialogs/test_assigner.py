@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from dialogs import tasks
-from dialogs.actions import assigner, assignment
+from dialogs.actions import assigner, assignment, conversation
 from dialogs.models import Dialog, EventKind, Pulse
 from operators import actions, configuration
 from operators.models import Assignment, Department, Operator, OperatorChange
@@ -125,3 +125,19 @@ def test_an_action_before_the_clock_was_set_back_is_none_after_it(account):
     tasks.assign_dialogs()
     dialog.refresh_from_db()
     assert dialog.operator == anna
+
+
+def test_who_answers_the_first_of_a_queue_makes_way_for_the_next_at_once(account, django_capture_on_commit_callbacks):
+    account.assignment, account.max_offline_dialogs = Assignment.AUTOMATIC, 1
+    account.save(update_fields=["assignment", "max_offline_dialogs"])
+    clara = people.make_operator(account, "clara", online=True)
+    anna = people.make_operator(account, "anna")
+    first, second = people.start_dialog(account), people.start_dialog(account)
+    let_wait = {str(clara.pk): (database_now() + timedelta(seconds=1)).isoformat()}  # by her, who has done nothing since
+    Dialog.objects.filter(pk=first.pk).update(passed_over=let_wait)
+    tasks.assign_dialogs()
+    assert not Dialog.objects.filter(operator=clara).exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        conversation.answer(first.pk, anna, "It is on its way", key="a1")
+    second.refresh_from_db()
+    assert second.operator == clara
