@@ -1,7 +1,8 @@
 """What the product shows, held against what the oracle says."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dialogs import system_messages
@@ -14,6 +15,7 @@ from tests.model.product import Product
 if TYPE_CHECKING:
     from tests.model.story import Story
 
+NOTHING: event_rules.Event = (datetime.min.replace(tzinfo=UTC), "nothing", None, ())
 Compared = tuple[str, object, object]  # what, what the product says, what it should be
 SYSTEM = {
     system_messages.LEFT: oracle.LEFT_NOTICE,
@@ -28,11 +30,15 @@ def differences(story: "Story") -> list[str]:
     history, product, now = story.history, story.product, story.now
     turn = len(story.told)  # panels and availability cost the most: a part of them in turn
     viewers, places = sorted(history.operators), places_of(history)
-    found = [*of_visitors(history, product, now), *of_dialogs(history, product, now)]
+    rows = product.dialogs()
+    found = [*of_visitors(history, product, now), *of_dialogs(history, product, rows, now)]
+    before_eyes = situation(history, rows, now)
     for viewer in viewers:
-        found += of_sections(product, viewer)
+        if story.is_news(f"sections of {viewer}", before_eyes):
+            found += of_sections(product, rows, viewer)
     for viewer in viewers if story.thorough else [viewers[turn % len(viewers)]]:
-        found += of_panel(history, product, now, viewer)
+        if story.is_news(f"panel of {viewer}", before_eyes):
+            found += of_panel(history, product, now, viewer)
     for place in places if story.thorough else [places[turn % len(places)]]:
         found += of_availability(history, product, now, *place)
         moments = story.moments[-5:]
@@ -47,19 +53,19 @@ def differences(story: "Story") -> list[str]:
 
 def of_visitors(history: History, product: Product, at: datetime) -> Iterator[Compared]:
     """P1 to P3: who is on the site; P7: who has a push token."""
+    rows = product.visitor_rows()
     for name, visitor in history.visitors.items():
         here = oracle.presence(history, visitor)
         present = any(period.begin <= at < period.end for period in here)
-        row = product.visitor(name)
+        row = rows[name]
         yield f"{name} is on the site", row.is_present, present
         if any(period.end <= at for period in here) and not present:
             yield f"{name} left at", row.left_at, history.shown(max(period.end for period in here if period.end <= at))
         yield f"{name} has a push token", row.has_token, oracle.has_token(history, visitor, at)
 
 
-def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Compared]:
-    """S1, M5, P3 to P10: every dialog as it stands, with its messages."""
-    rows = product.dialogs()
+def of_dialogs(history: History, product: Product, rows: list[Dialog], at: datetime) -> Iterator[Compared]:
+    """S1, M5, P3 to P10, Z2: every dialog as it stands, with its messages and events."""
     yield "dialogs", [row.number for row in rows], list(range(1, len(history.dialogs) + 1))
     for row, dialog in zip(rows, history.dialogs, strict=True):
         what = f"#{row.number}"
@@ -71,7 +77,8 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
         yield f"{what} started", row.created_at, history.shown(dialog.started_at)
         yield f"{what} state", row.state, queue_rules.state(history, dialog, at)
         yield f"{what} messages", messages(row), oracle.messages(history, dialog, at)
-        yield f"{what} events", product.events(row), event_rules.events(history, dialog, at)
+        events = event_rules.events(history, dialog, at)
+        yield f"{what} events", with_all_reasons(product.events(row), events), events
         if row.is_open:
             waiting = queue_rules.waiting_since(history, dialog, at)
             yield f"{what} waits since", row.waiting_since, waiting and history.shown(waiting)
@@ -82,9 +89,30 @@ def of_dialogs(history: History, product: Product, at: datetime) -> Iterator[Com
             yield f"{what} left at", row.away_since, shown.away_since and history.shown(shown.away_since)
 
 
-def of_sections(product: Product, viewer: str) -> Iterator[Compared]:
+def with_all_reasons(says: list[event_rules.Event], should: list[event_rules.Event]) -> list[event_rules.Event]:
+    """Where several reasons came together, the product keeps one of them."""
+    return [
+        wanted if wanted[1] == "unassigned" and said[:3] == wanted[:3] and set(said[3]) <= set(wanted[3]) else said
+        for said, wanted in zip_longest(says, should, fillvalue=NOTHING)
+    ]
+
+
+def situation(history: History, rows: list[Dialog], at: datetime) -> object:
+    """All that panels are made of: while it stays the same, so do they."""
+    people = [
+        (one.departments.at(at), one.languages.at(at), *(own.at(at) for own in one.limits.values()))
+        for one in history.operators.values()
+    ]
+    dialogs = [
+        (row.state, row.operator_id, row.is_offline, row.in_workspace, row.department_id, row.language_id, row.created_at)
+        for row in rows
+    ]
+    return people, dialogs, history.settings["visible_online_dialogs"].at(at), history.settings["visible_offline_dialogs"].at(at)
+
+
+def of_sections(product: Product, rows: list[Dialog], viewer: str) -> Iterator[Compared]:
     """`section_of` and the querysets, which mirror it for the database, row by row."""
-    one_by_one, together = product.sections(viewer)
+    one_by_one, together = product.sections(viewer, rows)
     yield f"sections of {viewer}, by section_of instead of by the querysets", one_by_one, together
 
 

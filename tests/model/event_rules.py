@@ -44,9 +44,9 @@ def of_words(history: History, dialog: Dialog, at: datetime) -> Iterator[Event]:
 def of_turns(history: History, dialog: Dialog, at: datetime) -> Iterator[Event]:
     """Who got it, from whom it went back and why, who hands it on."""
     for turn in course(history, dialog, at):
-        moment, move = history.shown(turn.at), turn.move
+        moment, move = history.shown(in_whole(turn.at)), turn.move
         if turn.what == RETURNED:
-            yield moment, "unassigned", None, (turn.before.operator, reason(history, dialog, turn))
+            yield moment, "unassigned", None, (turn.before.operator, *reasons(history, dialog, turn))
         elif turn.what == REOPENED:
             yield moment, "reopened", None, (turn.after.operator,)
         elif move is None:
@@ -62,9 +62,15 @@ def of_turns(history: History, dialog: Dialog, at: datetime) -> Iterator[Event]:
             yield moment, "transferred", move.by, (move.what, move.operator or move.department, move.warned)
 
 
-def reason(history: History, dialog: Dialog, turn: Turn) -> str:
-    """Q8, A5: why it went back; of several that come together the first in the alphabet is kept."""
-    return min(one for one in ends_of_assignment(history, turn.before, language(history, dialog), turn.at) if one[0] <= turn.at)[1]
+def reasons(history: History, dialog: Dialog, turn: Turn) -> list[str]:
+    """Q8, A5: why it went back. Of several that come together any may be kept."""
+    ends = ends_of_assignment(history, turn.before, language(history, dialog), turn.at)
+    return sorted({why for end, why in ends if in_whole(end) == in_whole(turn.at)})
+
+
+def in_whole(moment: datetime) -> datetime:
+    """The millisecond it lies in: somebody is away right after the end of a lease, and that end is kept (A2)."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def of_closings(history: History, dialog: Dialog, at: datetime) -> Iterator[Event]:

@@ -115,7 +115,7 @@ def ends_of_assignment(history: History, held: Holding, spoken: str, at: datetim
     """Q8, A5: when and why an assignment ends that nobody picks up, as far as it is known at that moment: the first end counts."""
     operator = history.operators[held.operator or ""]
     latest = end_of_waiting(history, held, at)
-    moments = [moment for moment in turning_points(history, operator) if held.since <= moment < latest]
+    moments = [moment for moment in turning_points(history, operator) if held.since <= moment and moment - RIGHT_AFTER <= latest]
     ends = [(latest, NOT_PICKED_UP)]
     ends += [(moment, NOT_ONLINE) for moment in loss(held.since, moments, lambda then: is_online(history, operator, then))]
     ends += [
@@ -171,7 +171,7 @@ def turning_points(history: History, operator: Operator) -> list[datetime]:
     """Every moment at which something about an operator may have changed."""
     lines = [operator.status, operator.is_active, operator.departments, operator.languages, history.settings["operator_lease"]]
     moments = {at for line in lines for at, _ in line.changes} | set(operator.sign_outs)
-    signs = sorted(stored_at(history, sign) for sign in operator.signs)
+    signs = sorted({stored_at(history, sign) for sign in operator.signs} - {NEVER})  # those of an outage are not stored yet
     begins = sorted({*signs, *(pause.again for pause in history.heard.pauses)})
     for begin, following in pairwise([*begins, NEVER]):
         for _, _, seconds in history.settings["operator_lease"].periods():

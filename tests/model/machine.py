@@ -179,7 +179,8 @@ class Lived(RuleBasedStateMachine):
         if not story.has_database:
             story.do("find_database")
         elif not story.has_clock_worker:
-            story.do("start_clock_worker")
+            if not self.is_about_to_end():  # see start_clock_worker
+                story.do("start_clock_worker")
         elif not processes or (what == "start_process" and len(processes) < MOST_PROCESSES):
             self.start_process()
         elif what == "suspend":

@@ -46,7 +46,7 @@ OUTCOMES: dict[type[errors.Refused], str] = {
 }
 # the sentences of warnings, and what the rules call them
 WARNINGS = (
-    (re.compile(r"(\w+) has (\d+) (online|offline) dialogs?; the limit is (\d+)\."), "at_limit {} has {} {} of {}"),
+    (re.compile(r"(\w+ has|You have) (\d+) (online|offline) dialogs?; the limit is (\d+)\."), "at_limit {} {} {} of {}"),
     (re.compile(r"\w+ is not online: [^.]*\."), queue_rules.NOT_ONLINE),
     (re.compile(r"\w+ does not speak the language of this dialog\."), queue_rules.NOT_SPOKEN),
 )
@@ -190,14 +190,18 @@ class Product:
         """Ties are random (Q7), and the same when a history is lived through again."""
         random.seed(self.clock.true.isoformat())
 
-    def commit(self) -> None:
-        """The transaction of a history never commits: what assigns dialogs right after the commit of an action does it here."""
+    def commit(self) -> bool:
+        """The transaction of a history never commits: what assigns dialogs right after the commit of an action does it here.
+
+        Returns whether there was anything of that kind.
+        """
         waiting = [function for _, function, _ in connection.run_on_commit]
+        assigning = [function for function in waiting if getattr(function, "func", None) is assigner._assign_automatic]
         connection.run_on_commit = []
         self._seed()
-        for function in waiting:
-            if getattr(function, "func", None) is assigner._assign_automatic:
-                function()
+        for function in assigning:
+            function()
+        return bool(assigning)
 
     # ----- visitors -----
 
@@ -356,8 +360,9 @@ class Product:
                 found.append((event.at, event.kind, by, kept))
         return sorted(found, key=str)
 
-    def visitor(self, name: str) -> Visitor:
-        return Visitor.objects.get(pk=self.visitors[name].pk)
+    def visitor_rows(self) -> dict[str, Visitor]:
+        rows = Visitor.objects.in_bulk([visitor.pk for visitor in self.visitors.values()])
+        return {name: rows[visitor.pk] for name, visitor in self.visitors.items()}
 
     def is_online(self, department: str | None, language: str) -> bool:
         """The service state now, as widgets show it."""
@@ -370,12 +375,12 @@ class Product:
         found = history.online_at(self.account.pk, department_id, self.languages[language].pk, at)
         return {name for name, person in self.operators.items() if person.pk in found}
 
-    def sections(self, name: str) -> tuple[dict[int, str], dict[int, str]]:
-        """Dialog number -> section of the operator's panel: row by row from `section_of` and Q3, and from the querysets."""
+    def sections(self, name: str, rows: list[Dialog]) -> tuple[dict[int, str], dict[int, str]]:
+        """Dialog number -> section of the operator's panel: of these rows by `section_of` and Q3, and from the querysets."""
         viewer = Operator.objects.get(pk=self.operators[name].pk)
         parts = queues.own_parts(viewer)
         one_by_one = {}
-        for row in Dialog.objects.filter(account=self.account):
+        for row in rows:
             section = queues.section_of(
                 state=row.state,
                 holder_id=row.operator_id,
@@ -388,15 +393,18 @@ class Product:
                 continue
             if sees_all or parts.holds(row.department_id, row.language_id):
                 one_by_one[row.number] = str(section)
-        rows = [
-            *((queues.Section.WAITING if row.state == State.QUEUE else queues.Section.MINE, row) for row in queues.held(viewer)),
-            *((queues.Section.GENERAL, row) for row in queues.queued(viewer, is_offline=False, parts=parts)),
-            *((queues.Section.OFFLINE, row) for row in queues.queued(viewer, is_offline=True, parts=parts)),
+        found = [
+            (number, str(queues.Section.WAITING if state == State.QUEUE else queues.Section.MINE))
+            for number, state in queues.held(viewer).values_list("number", "state")
         ]
-        if viewer.is_supervisor:
-            rows += [(queues.Section.OTHERS, row) for row in queues.others(viewer)]
-        together = {row.number: str(section) for section, row in rows}
-        assert len(together) == len(rows), "a dialog stands in two sections"
+        sets = {queues.Section.OTHERS: queues.others(viewer)} if viewer.is_supervisor else {}
+        sets |= {queues.Section.GENERAL: queues.queued(viewer, is_offline=False, parts=parts)}
+        sets |= {queues.Section.OFFLINE: queues.queued(viewer, is_offline=True, parts=parts)}
+        found += [
+            (number, str(section)) for section, members in sets.items() for number in members.values_list("number", flat=True)
+        ]
+        together = dict(found)
+        assert len(together) == len(found), "a dialog stands in two sections"
         return one_by_one, together
 
     def panel(self, name: str) -> dict[str, tuple[list[int], int]]:

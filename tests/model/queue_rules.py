@@ -122,14 +122,19 @@ def own_number(history: History, operator: Operator, name: str, at: datetime) ->
     return history.settings[name].at(at) if own is None else own
 
 
-def at_limit(history: History, operator: Operator, dialog: Dialog, at: datetime) -> list[str]:
-    """Q5: has the operator as many of the dialog's kind as may be, without this one? Then a warning that names the limit."""
+def at_limit(history: History, operator: Operator, dialog: Dialog, at: datetime, *, is_told: bool = False) -> list[str]:
+    """Q5: has the operator as many of the dialog's kind as may be, without this one? Then a warning that names the limit.
+
+    `is_told`: the operator is warned, not somebody else of the operator.
+    """
     is_offline = shown(history, dialog, at).is_offline
     most = limit(history, operator, at, is_offline=is_offline)
     count = load(history, operator, at, is_offline, apart=dialog)
     if most == 0 or count < most:
         return []
-    return [f"at_limit {operator.name} has {count} {'offline' if is_offline else 'online'} of {most}"]
+    return [
+        f"at_limit {'you have' if is_told else f'{operator.name} has'} {count} {'offline' if is_offline else 'online'} of {most}"
+    ]
 
 
 # --- Q7, Q8: automatic assignment
@@ -205,7 +210,7 @@ def of_taking(
 
 def warnings_of_taking(history: History, dialog: Dialog, operator: Operator, at: datetime) -> list[str]:
     """Q5: none for who has it already."""
-    return [] if holding(history, dialog, at).operator == operator.name else at_limit(history, operator, dialog, at)
+    return [] if holding(history, dialog, at).operator == operator.name else at_limit(history, operator, dialog, at, is_told=True)
 
 
 def of_answering(history: History, dialog: Dialog, operator: Operator, at: datetime, *, confirmed: bool) -> str:

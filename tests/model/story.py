@@ -102,6 +102,7 @@ class Story:
         self.latest_shown = self.clock.now  # by the clock on the wall
         self.has_database = self.has_clock_worker = True
         self.swept_at = self.now  # when the clock worker ran last
+        self.seen: dict[str, object] = {}  # what was compared last of each thing that costs much
         self.latest_assigned = 0  # id of the newest event of automatic assignment
         self.went_wrong = False
 
@@ -153,8 +154,9 @@ class Story:
         try:
             STEPS[kind](self, **parameters)
             if self.has_database:
-                self.product.commit()
-                self.observe_assignments(all_given=kind in GIVES_ROOM)
+                assigned = self.product.commit()
+                if assigned or kind in GIVES_ROOM:
+                    self.observe_assignments(all_given=kind in GIVES_ROOM)
             self.turn()
             self.compare()
         except Exception as cause:
@@ -250,6 +252,11 @@ class Story:
         if says != outcome:
             raise Difference(f"{self.told[-1]}: the product says {says}, the rules say {outcome}")
         return says == queue_rules.DONE
+
+    def is_news(self, what: str, situation: object) -> bool:
+        """Is it worth comparing again?"""
+        was, self.seen[what] = self.seen.get(what), situation
+        return was != situation
 
     def compare(self) -> None:
         """Raises Difference. Nothing is asked in an outage, and while the end of a visit may not have been noticed yet."""

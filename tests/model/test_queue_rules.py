@@ -272,7 +272,7 @@ class TestTransfers:
 
         assert outcome(first, "clara", "anna") == outcome(first, "vera", "clara") == outcome(first, "vera") == is_taken("anna")
         assert outcome(first, "vera", "anna") == outcome(first, "anna") == outcome(second, "clara") == DONE
-        assert outcome(second, "anna") == asks(["at_limit anna has 1 offline of 1"])
+        assert outcome(second, "anna") == asks(["at_limit you have 1 offline of 1"])
         assert outcome(second, "anna", confirmed=True) == DONE
 
 

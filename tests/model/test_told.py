@@ -154,6 +154,10 @@ WITH_QUEUES = {
         *(setting(close_after=30, reopen_window=20), *comes("anna"), writes("marina"), does("answer", "anna"), wait(5000)),
         *(clock(40), wait(1000), writes("marina")),
     ],
+    "Q11: the visitor leaves while the closing is due": [
+        *(setting(assignment="manual", close_after=30, reopen_window=0), OPEN, writes("marina"), KILL, does("answer", "anna")),
+        wait(60_000),
+    ],
     "Q6: hands go on while the clock worker is away": [
         *(setting(assignment="manual"), *comes("anna"), *comes("clara"), writes("marina"), writes("oleg"), STOP, wait(20_000)),
         *(does("take", "anna"), does("take", "clara"), does("answer", "anna")),
