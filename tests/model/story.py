@@ -155,8 +155,8 @@ class Story:
             STEPS[kind](self, **parameters)
             if self.has_database:
                 assigned = self.product.commit()
-                if assigned or kind in GIVES_ROOM:
-                    self.observe_assignments(all_given=kind in GIVES_ROOM)
+                if assigned or self.gives_room(kind):
+                    self.observe_assignments(all_given=self.gives_room(kind))
             self.turn()
             self.compare()
         except Exception as cause:
@@ -215,6 +215,14 @@ class Story:
             self.history.dialogs[number - 1].moves.append(Move(self.now, ASSIGNED, operator))
         if all_given and (left := queue_rules.admissible(self.history, self.now)) and not self.is_unnoticed:
             raise Difference(f"nothing was given; the rules allow {sorted(left)}")
+
+    def gives_room(self, kind: str) -> bool:
+        """Does automatic assignment run right after the step that just happened?
+
+        Who takes or answers what they are in already has acted (Q8): that is noticed within the second.
+        """
+        has_moved = any(move.at == self.now for dialog in self.history.dialogs for move in dialog.moves)
+        return kind in GIVES_ROOM and (has_moved or kind not in {"take", "answer"})
 
     @property
     def is_unnoticed(self) -> bool:
