@@ -36,6 +36,7 @@ ONCE = (
     "dialogs/test_state",
     "model/test_machine",
     "model/test_queue_rules",
+    "model/test_told",
     "crash/test_slow_readers",
     "notifications/test_letters_are_safe",
     "test_deploy_guide",
