@@ -212,7 +212,7 @@ class Dialog(models.Model):
                 name="dialog_queue",
                 condition=Q(state=State.QUEUE, operator=None, in_workspace=True),
             ),
-            # the heads of the queues (actions.assigner)
+            # the heads of the queues (actions.candidates)
             models.Index(
                 fields=["account", "department", "language", "is_offline", "created_at"],
                 name="dialog_queue_head",
@@ -220,7 +220,7 @@ class Dialog(models.Model):
             ),
             # assigned and not picked up (actions.assigner)
             models.Index(fields=["pickup_by"], name="dialog_assigned", condition=Q(state=State.QUEUE, operator__isnull=False)),
-            # Waiting for a reply, In dialog with you, Other operators (queues.held); how many somebody has (actions.assigner)
+            # Waiting for a reply, In dialog with you, Other operators (queues.held); how many somebody has (actions.candidates)
             models.Index(
                 fields=["account", "operator", "is_offline"],
                 name="dialog_held",

@@ -85,7 +85,6 @@ def _held(account: Account, people: list[Operator]) -> dict[int, tuple[int, int]
 
 
 def _target(person: Operator, account: Account, held: tuple[int, int], now: datetime) -> Target:
-    person.account = account  # whose limits `limit` falls back on
     at = judged_at(now, person.heard_at)
     return Target(
         person,
@@ -94,6 +93,6 @@ def _target(person: Operator, account: Account, held: tuple[int, int], now: date
         speaks=person.speaks,
         online=held[0],
         offline=held[1],
-        online_limit=person.limit("max_online_dialogs"),
-        offline_limit=person.limit("max_offline_dialogs"),
+        online_limit=person.limit("max_online_dialogs", account),
+        offline_limit=person.limit("max_offline_dialogs", account),
     )

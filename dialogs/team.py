@@ -83,7 +83,6 @@ def _loads(account: Account) -> dict[int, dict[str, int | datetime | None]]:
 
 def _member(person: Operator, account: Account, load: dict, now: datetime) -> Member:
     at = judged_at(now, person.heard_at)
-    person.account = account  # whose limits `limit` falls back on
     seen_at, lease = person.last_seen_at, account.operator_lease
     is_gone = seen_at is not None and at - seen_at > timedelta(seconds=lease)
     return Member(
@@ -91,8 +90,8 @@ def _member(person: Operator, account: Account, load: dict, now: datetime) -> Me
         is_online=is_effectively_online(person.status, seen_at, lease=lease, now=at),
         is_signed_out=seen_at is None,
         silent_since=seen_at if is_gone else None,
-        online=Load(load.get("online", 0), person.limit("max_online_dialogs")),
-        offline=Load(load.get("offline", 0), person.limit("max_offline_dialogs")),
+        online=Load(load.get("online", 0), person.limit("max_online_dialogs", account)),
+        offline=Load(load.get("offline", 0), person.limit("max_offline_dialogs", account)),
         assigned=load.get("assigned", 0),
         oldest=load.get("oldest"),
     )

@@ -342,10 +342,10 @@ class Operator(AbstractBaseUser):
         """What `reader` may know this person by: for customers the support staff has no names (X1)."""
         return str(_("Support staff") if self.is_support and not reader.is_support else self)
 
-    def limit(self, name: str) -> int:
-        """Q5: the operator's own number of that name, else the account's; 0 = no limit."""
+    def limit(self, name: str, account: Account | None = None) -> int:
+        """Q5: the operator's own number of that name, else the account's; 0 = no limit. `account`: as it has been read already."""
         own: int | None = getattr(self, name)
-        return int(getattr(self.account, name)) if own is None else own
+        return int(getattr(account or self.account, name)) if own is None else own
 
     @property
     def is_supervisor(self) -> bool:

@@ -18,6 +18,7 @@ from dialogs.actions import holding
 from dialogs.actions.candidates import lock_and_read, lock_heads, lock_room
 from dialogs.actions.record import Record
 from dialogs.assigning import Place, Waiting, plan
+from dialogs.bulk import update_rows
 from dialogs.models import Dialog, EventKind, State
 from operators.actions import lock_accounts_shared
 from operators.models import Account, Assignment, Operator, OperatorChange
@@ -216,14 +217,16 @@ def extend_pickups(*, alive_at: datetime, now: datetime) -> None:
     for account in Account.objects.filter(pk__in={dialog.account_id for dialog in locked}):
         own = [dialog for dialog in locked if dialog.account_id == account.pk]
         timeouts = holding.pickup_timeouts(account, {dialog.department_id for dialog in own})
-        for dialog in own:
-            Dialog.objects.filter(pk=dialog.pk).update(pickup_by=now + timeouts[dialog.department_id], pickup_from=now)
+        update_rows(Dialog, ("pickup_by", "pickup_from"), [(d.pk, now + timeouts[d.department_id], now) for d in own])
 
 
 def clock_set_back(now: datetime) -> None:
     """Z3, Q8: what people did and whom they let wait before the clock was set back is not later than what they do from now on."""
     Operator.objects.filter(acted_at__gt=now).update(acted_at=now)
     let_wait = Dialog.objects.filter(state=State.QUEUE).exclude(passed_over={})
-    for dialog in let_wait.select_for_update(no_key=True).only("pk", "passed_over").order_by("pk"):
-        passed_over = {pk: min(datetime.fromisoformat(at), now).isoformat() for pk, at in dialog.passed_over.items()}
-        Dialog.objects.filter(pk=dialog.pk).update(passed_over=passed_over)
+    locked = let_wait.select_for_update(no_key=True).order_by("pk").values_list("pk", "passed_over")
+    not_later = [
+        (dialog_id, {pk: min(datetime.fromisoformat(at), now).isoformat() for pk, at in passed_over.items()})
+        for dialog_id, passed_over in locked
+    ]
+    update_rows(Dialog, ("passed_over",), not_later)

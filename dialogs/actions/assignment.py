@@ -11,7 +11,8 @@ from dialogs.actions.assigner import assign_soon
 from dialogs.actions.closings import bring_up_to_date
 from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
 from dialogs.actions.record import Record, moved_to
-from dialogs.models import OPEN_STATES, Dialog, EventKind, State
+from dialogs.models import Dialog, EventKind, State
+from dialogs.queues import held
 from operators.actions import acted, lock_account_shared
 from operators.availability import is_online_now
 from operators.models import Account, Assignment, Department, Operator
@@ -133,13 +134,10 @@ def _warnings_of_giving(account: Account, target: Operator, dialog: Dialog) -> d
 
 def _limit_reached(account: Account, operator: Operator, dialog: Dialog) -> tuple[int, int] | None:
     """How many other dialogs of the dialog's kind the operator has, and their limit, if they are there."""
-    name = "max_offline_dialogs" if dialog.is_offline else "max_online_dialogs"
-    own = getattr(operator, name)
-    limit = getattr(account, name) if own is None else own
+    limit = operator.limit("max_offline_dialogs" if dialog.is_offline else "max_online_dialogs", account)
     if not limit:
         return None
-    held = Dialog.objects.filter(operator=operator, state__in=OPEN_STATES, in_workspace=True, is_offline=dialog.is_offline)
-    count = held.exclude(pk=dialog.pk).count()
+    count = held(operator).filter(is_offline=dialog.is_offline).exclude(pk=dialog.pk).count()
     return (count, limit) if count >= limit else None
 
 
