@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import connection, models
@@ -13,12 +14,8 @@ from webim_offline.statements import Statement, run_together
 @dataclass(frozen=True, slots=True)
 class _Write:
     model: type[models.Model]
-    columns: Sequence[str]  # attribute names, such as dialog_id
+    columns: tuple[str, ...]  # attribute names, such as dialog_id
     rows: Sequence[Sequence[Any]]
-
-    @property
-    def fields(self) -> list[models.Field]:
-        return [self.model._meta.get_field(name.removesuffix("_id")) for name in self.columns]
 
 
 class Insert(_Write):
@@ -26,16 +23,11 @@ class Insert(_Write):
 
     def together(self) -> Statement:
         """One statement for all rows (PostgreSQL)."""
-        fields = self.fields
-        arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
-        picks = ", ".join(f"c{i}{_cast(field)}" for i, field in enumerate(fields))
-        aliases = ", ".join(f"c{i}" for i in range(len(fields)))
-        sql = f"INSERT INTO {_table(self.model)} ({_names(fields)}) SELECT {picks} FROM unnest({arrays}) AS v({aliases})"  # noqa: S608
-        return sql, _columns(fields, self.rows)
+        return _insert_together(self.model, self.columns), _columns(_fields(self.model, self.columns), self.rows)
 
     def one_by_one(self) -> tuple[str, list[list[Any]]]:
         """A statement of one row, and the values of each."""
-        fields = self.fields
+        fields = _fields(self.model, self.columns)
         marks = ", ".join(["%s"] * len(fields))
         sql = f"INSERT INTO {_table(self.model)} ({_names(fields)}) VALUES ({marks})"  # noqa: S608
         return sql, [_prepared(fields, row) for row in self.rows]
@@ -46,19 +38,32 @@ class Update(_Write):
 
     def together(self) -> Statement:
         """One statement for all rows (PostgreSQL)."""
-        fields, key = self.fields, self.model._meta.pk
-        sets = ", ".join(f"{_name(field)} = v.c{i}{_cast(field)}" for i, field in enumerate(fields))
-        arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in [key, *fields])
-        aliases = ", ".join(["id", *(f"c{i}" for i in range(len(fields)))])
-        sql = f"UPDATE {_table(self.model)} AS t SET {sets} FROM unnest({arrays}) AS v({aliases}) WHERE t.{_name(key)} = v.id"  # noqa: S608
-        return sql, _columns([key, *fields], self.rows)
+        return _update_together(self.model, self.columns), _columns(_fields(self.model, ("pk", *self.columns)), self.rows)
 
     def one_by_one(self) -> tuple[str, list[list[Any]]]:
         """A statement of one row, and the values of each."""
-        fields = self.fields
+        fields = _fields(self.model, self.columns)
         sets = ", ".join(f"{_name(field)} = %s" for field in fields)
         sql = f"UPDATE {_table(self.model)} SET {sets} WHERE {_name(self.model._meta.pk)} = %s"  # noqa: S608
         return sql, [[*_prepared(fields, row[1:]), row[0]] for row in self.rows]
+
+
+@cache
+def _insert_together(model: type[models.Model], columns: tuple[str, ...]) -> str:
+    fields = _fields(model, columns)
+    arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
+    picks = ", ".join(f"c{i}{_cast(field)}" for i, field in enumerate(fields))
+    aliases = ", ".join(f"c{i}" for i in range(len(fields)))
+    return f"INSERT INTO {_table(model)} ({_names(fields)}) SELECT {picks} FROM unnest({arrays}) AS v({aliases})"  # noqa: S608
+
+
+@cache
+def _update_together(model: type[models.Model], columns: tuple[str, ...]) -> str:
+    key, *fields = _fields(model, ("pk", *columns))
+    sets = ", ".join(f"{_name(field)} = v.c{i}{_cast(field)}" for i, field in enumerate(fields))
+    arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in (key, *fields))
+    aliases = ", ".join(["id", *(f"c{i}" for i in range(len(fields)))])
+    return f"UPDATE {_table(model)} AS t SET {sets} FROM unnest({arrays}) AS v({aliases}) WHERE t.{_name(key)} = v.id"  # noqa: S608
 
 
 def write(*writes: Insert | Update) -> None:
@@ -72,14 +77,20 @@ def write(*writes: Insert | Update) -> None:
             cursor.executemany(*one.one_by_one())
 
 
-def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def insert_rows(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
     """`Insert` at once."""
     write(Insert(model, columns, rows))
 
 
-def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def update_rows(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
     """`Update` at once."""
     write(Update(model, columns, rows))
+
+
+@cache
+def _fields(model: type[models.Model], columns: tuple[str, ...]) -> tuple[models.Field, ...]:
+    meta = model._meta
+    return tuple(meta.pk if name == "pk" else meta.get_field(name.removesuffix("_id")) for name in columns)
 
 
 def _table(model: type[models.Model]) -> str:

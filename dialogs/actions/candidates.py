@@ -52,17 +52,21 @@ class Candidates:
 
 
 # in the order of the index dialog_queue, or PostgreSQL may look for one among all dialogs there are
-WAITS = """COALESCE((SELECT TRUE FROM dialogs_dialog WHERE account_id = {account} AND is_offline = {kind} AND state = 'queue'
+WAITS = """COALESCE((SELECT TRUE FROM dialogs_dialog WHERE account_id = %s AND is_offline = {kind} AND state = 'queue'
     AND operator_id IS NULL AND in_workspace ORDER BY created_at LIMIT 1), FALSE)"""
-WAITS_ONLINE, WAITS_OFFLINE = WAITS.format(account="%s", kind="FALSE"), WAITS.format(account="%s", kind="TRUE")
-ACCOUNT = f"""
-SELECT operator_lease, pickup_timeout, {WAITS_ONLINE}, {WAITS_OFFLINE}
-FROM operators_account WHERE id = %s AND assignment = %s AND archived_at IS NULL
-"""  # noqa: S608
+ACCOUNT = """
+SELECT operator_lease, pickup_timeout FROM operators_account WHERE id = %s AND assignment = %s AND archived_at IS NULL
+"""
+# an archived department is nobody's (A5)
+DEPARTMENTS = "SELECT id, pickup_timeout FROM operators_department WHERE account_id = %s AND archived_at IS NULL"
 # what people hold is counted before it is joined: the planner learns late how much that is, and might look through it for each
 FREE_PEOPLE = f"""
-SELECT id, name, acted_at, last_seen_at, {{now}}, most_online, most_offline, COALESCE(online, 0), COALESCE(offline, 0)
-FROM (
+SELECT id, name, acted_at, last_seen_at, {{now}}, most_online, most_offline, COALESCE(online, 0), COALESCE(offline, 0),
+    waits_online, waits_offline,
+    (SELECT {{list_of}}(department_id) FROM operators_operator_departments WHERE operator_id = present.id),
+    (SELECT {{list_of}}(language_id) FROM operators_operator_languages WHERE operator_id = present.id)
+FROM (SELECT {WAITS.format(kind="FALSE")} AS waits_online, {WAITS.format(kind="TRUE")} AS waits_offline) AS waiting
+CROSS JOIN (
     SELECT person.id, person.name, acted_at, last_seen_at,
         COALESCE(person.max_online_dialogs, account.max_online_dialogs) AS most_online,
         COALESCE(person.max_offline_dialogs, account.max_offline_dialogs) AS most_offline
@@ -75,17 +79,9 @@ LEFT JOIN (
     WHERE account_id = %s AND operator_id IS NOT NULL AND in_workspace AND state IN ('queue', 'chatting')
     GROUP BY operator_id
 ) AS held ON held.operator_id = present.id
-WHERE {WAITS_ONLINE} AND (most_online = 0 OR COALESCE(online, 0) < most_online)
-    OR {WAITS_OFFLINE} AND (most_offline = 0 OR COALESCE(offline, 0) < most_offline)
+WHERE waits_online AND (most_online = 0 OR COALESCE(online, 0) < most_online)
+    OR waits_offline AND (most_offline = 0 OR COALESCE(offline, 0) < most_offline)
 """  # noqa: S608
-# an archived department is nobody's (A5)
-SKILLS = """
-SELECT part.operator_id, part.department_id, TRUE, department.pickup_timeout
-FROM operators_operator_departments AS part JOIN operators_department AS department ON department.id = part.department_id
-WHERE department.archived_at IS NULL AND part.operator_id {among}
-UNION ALL
-SELECT operator_id, language_id, FALSE, NULL FROM operators_operator_languages WHERE operator_id {among}
-"""
 
 
 def lock_and_read(account_id: int) -> Candidates:
@@ -93,37 +89,40 @@ def lock_and_read(account_id: int) -> Candidates:
 
     Nobody else assigns in this account until the transaction ends, and its settings, statuses and memberships stand still.
     """
-    asked = [account_id, account_id, account_id, Assignment.AUTOMATIC]
+    account, departments = (ACCOUNT, [account_id, Assignment.AUTOMATIC]), (DEPARTMENTS, [account_id])
     if connection.vendor == "postgresql":
         lock = ("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
-        _, settings, rows = run_together(lock, (f"{ACCOUNT} FOR SHARE", asked), _free_people(account_id))
+        _, settings, rows, own = run_together(lock, (f"{ACCOUNT} FOR SHARE", account[1]), _free_people(account_id), departments)
     else:
-        settings, rows = run_together((ACCOUNT, asked), _free_people(account_id))
+        settings, rows, own = run_together(account, _free_people(account_id), departments)
     if not settings or not rows:
         return Candidates()
-    lease, timeout, waits_online, waits_offline = settings[0]
-    people = [
-        Person(pk, open=online + offline, room=_room(most_online, most_offline, online, offline), acted_at=acted_at, name=name)
-        for pk, name, acted_at, seen_at, now, most_online, most_offline, online, offline in _with_moments(rows)
-        if now - seen_at <= timedelta(seconds=lease)
-    ]
-    kinds = frozenset(kind for kind, waits in ((False, waits_online), (True, waits_offline)) if waits)
-    return Candidates(people, kinds, _add_skills(people, timedelta(seconds=timeout)))
+    lease, timeout = settings[0]
+    timeouts: dict[int | None, timedelta] = {pk: timedelta(seconds=timeout if mine is None else mine) for pk, mine in own}
+    people = []
+    for pk, name, acted_at, *moments, most_online, most_offline, online, offline, _, _, parts, languages in rows:
+        seen_at, now = map(stored_moment, moments)
+        if now - seen_at <= timedelta(seconds=lease):
+            room = _room(most_online, most_offline, online, offline)
+            theirs = _ids(parts) & timeouts.keys(), _ids(languages)
+            people.append(Person(pk, *theirs, online + offline, room, stored_moment(acted_at), name))
+    kinds = frozenset(kind for kind, waits in zip((False, True), rows[0][9:11], strict=True) if waits)
+    return Candidates(people, kinds, timeouts | {None: timedelta(seconds=timeout)})
 
 
 def _free_people(account_id: int) -> Statement:
-    counted = [account_id] * 3
+    asked, counted = [account_id] * 3, [account_id]
     if connection.vendor == "postgresql":
-        sql = FREE_PEOPLE.format(now="clock_timestamp()", heard_since="clock_timestamp() - %s")
-        return sql, [account_id, Status.ONLINE, HEARD_WITHIN, *counted]
+        sql = FREE_PEOPLE.format(now="clock_timestamp()", heard_since="clock_timestamp() - %s", list_of="array_agg")
+        return sql, [*asked, Status.ONLINE, HEARD_WITHIN, *counted]
     adapt, now = connection.ops.adapt_datetimefield_value, database_now()
-    sql = FREE_PEOPLE.format(now="%s", heard_since="%s")
-    return sql, [adapt(now), account_id, Status.ONLINE, adapt(now - HEARD_WITHIN), *counted]
+    sql = FREE_PEOPLE.format(now="%s", heard_since="%s", list_of="json_group_array")
+    return sql, [adapt(now), *asked, Status.ONLINE, adapt(now - HEARD_WITHIN), *counted]
 
 
-def _with_moments(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    for pk, name, acted_at, seen_at, now, *counts in rows:
-        yield pk, name, stored_moment(acted_at), stored_moment(seen_at), stored_moment(now), *counts
+def _ids(listed: list[int] | str | None) -> frozenset[int]:
+    """What FREE_PEOPLE gives as a list: an array of PostgreSQL's, or JSON."""
+    return frozenset(json.loads(listed) if isinstance(listed, str) else listed or ())
 
 
 def _room(most_online: int, most_offline: int, online: int, offline: int) -> dict[bool, int]:
@@ -132,28 +131,6 @@ def _room(most_online: int, most_offline: int, online: int, offline: int) -> dic
         False: most_online - online if most_online else UNBOUNDED,
         True: most_offline - offline if most_offline else UNBOUNDED,
     }
-
-
-def _add_skills(people: Collection[Person], timeout: timedelta) -> dict[int | None, timedelta]:
-    """Tell the people's departments and languages; returns how long dialogs of each of these departments wait (Q8)."""
-    timeouts: dict[int | None, timedelta] = {None: timeout}
-    if not people:
-        return timeouts
-    ids = [person.id for person in people]
-    if connection.vendor == "postgresql":
-        among, values = "= ANY(%s)", [ids, ids]
-    else:
-        among, values = f"IN ({', '.join(['%s'] * len(ids))})", [*ids, *ids]
-    (rows,) = run_together((SKILLS.format(among=among), values))
-    found: dict[tuple[int, bool], list[int]] = {}
-    for operator_id, part_id, is_department, own_timeout in rows:
-        found.setdefault((operator_id, bool(is_department)), []).append(part_id)
-        if is_department:
-            timeouts[part_id] = timeout if own_timeout is None else timedelta(seconds=own_timeout)
-    for person in people:
-        person.departments = frozenset(found.get((person.id, True), ()))
-        person.languages = frozenset(found.get((person.id, False), ()))
-    return timeouts
 
 
 # with `department IS NOT DISTINCT FROM` PostgreSQL would not use the index
