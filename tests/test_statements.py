@@ -3,7 +3,8 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from operators.models import Account
 from tests import people
@@ -55,3 +56,31 @@ def test_what_follows_a_lock_sees_what_the_lock_waited_for():
         Account.objects.filter(pk=account.pk).update(name="Renamed meanwhile")
     waiting.join(10)
     assert seen == [[("Renamed meanwhile",)]]
+
+
+@pytest.mark.django_db
+def test_an_error_has_its_django_name_and_what_follows_it_is_not_done(account):
+    taken = ("INSERT INTO operators_language (account_id, code) SELECT account_id, code FROM operators_language", [])
+    rename = ("UPDATE operators_account SET name = 'Never'", [])
+    for _ in range(8):  # planned once a connection by then, on PostgreSQL
+        with pytest.raises(IntegrityError), transaction.atomic():
+            run_together(("SELECT %s", [1]), taken, rename)
+        assert run_together(("SELECT name FROM operators_account WHERE id = %s", [account.pk])) == [[(account.name,)]]
+
+
+@pytest.mark.django_db
+def test_the_log_of_queries_shows_them(account):
+    with CaptureQueriesContext(connection) as log:
+        run_together(("SELECT 1 AS one", []), ("SELECT 2 AS two", []))
+    said = " ".join(query["sql"] for query in log)
+    assert "SELECT 1 AS one" in said
+    assert "SELECT 2 AS two" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps its own plans")
+def test_what_comes_again_and_again_is_planned_once():
+    for number in range(1, 20):
+        run_together(("SELECT %s + 1 AS planned_once", [number]))
+    ((count,),) = run_together(("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%planned_once%%'", []))[0]
+    assert count == 1

@@ -82,7 +82,7 @@ def test_assigning_takes_few_messages_to_the_database_however_many_wait(account,
     operators = [people.make_operator(account, online=True) for _ in range(3)]
     Dialog.objects.update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
     if connection.vendor == "postgresql":
-        with django_assert_num_queries(5 + 2):  # and the test's own savepoint
+        with django_assert_num_queries(4 + 2):  # and the test's own savepoint
             assert assigner.assign(account.pk) == 12
     else:
         assert assigner.assign(account.pk) == 12
