@@ -3,9 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+# any two of language, width and scheme come together
+LOOKS = pytest.mark.parametrize(
+    ("locale", "width", "scheme"),
+    [("en-GB", 1440, "light"), ("ru-RU", 1440, "dark"), ("ru-RU", 390, "light"), ("en-GB", 390, "dark")],
+)
 SOON = 15_000  # ms; two seconds by the contract (Q1), and what a loaded machine adds
 
 
@@ -26,11 +32,11 @@ def main(page):
     return page.get_by_role("main")
 
 
-def violations(page):
-    """What axe-core complains about, with all its rules."""
+def violations(page, part="document"):
+    """What axe-core complains about in a part of the page, with all its rules."""
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    found = page.evaluate(f"axe.run({part}, {{resultTypes: ['violations']}})")["violations"]
     return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
 
 

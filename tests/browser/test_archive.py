@@ -2,13 +2,13 @@
 
 import re
 import secrets
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.faces import LOOKS, violations
+
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,7 @@ def test_who_searches_is_at_work(sign_in, server, streams):
         pytest.fail(f"no sign of life for {age} s")
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
+@LOOKS
 def test_axe_finds_nothing(sign_in, word, locale, width, scheme):
     options = {"locale": locale, "viewport": {"width": width, "height": 844}, "color_scheme": scheme, "bypass_csp": True}
     vera = sign_in("vera", **options)
@@ -130,14 +129,8 @@ def test_axe_finds_nothing(sign_in, word, locale, width, scheme):
     for query in (f"?q={word}", "?q=the", "?q=nothing-of-it&visitor_of=1", "?since=x&department=99&before=x", ""):
         vera.goto(f"{base}archive/{query}")
         newest = newest or hit_numbers(vera)[0]
+        vera.wait_for_timeout(200)  # transitions
         assert violations(vera) == []
         assert vera.evaluate("document.documentElement.scrollWidth <= innerWidth")
     vera.goto(f"{base}{newest}/")
     assert violations(vera) == []
-
-
-def violations(page):
-    page.evaluate(AXE.read_text())
-    page.wait_for_timeout(200)  # transitions
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found]

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.faces import SOON, button, card, main, reply
+from tests.running import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -154,10 +155,16 @@ def test_on_a_phone_list_and_dialog_are_two_screens_with_a_way_back(quiet, sign_
     number = write("Pocket Paula")
     anna = sign_in("anna", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     dialogs = anna.get_by_role("navigation", name="Dialogs")
+    asked = []
+    anna.route("**/workspace/panel/**", lambda route: asked.append(route), times=1)
+    write("Pocket Peter")
+    eventually(lambda: anna.wait_for_timeout(50) or asked)
     card(anna, number).tap()
     expect(anna).to_have_url(re.compile(f"/workspace/{number}/$"))
     expect(button(anna, "Take")).to_be_in_viewport()
     expect(dialogs).to_be_hidden()
+    with anna.expect_response("**/workspace/panel/?open=&**"):
+        asked.pop().continue_()  # a list that does not know yet which dialog is open
     anna.get_by_role("link", name="Back to the list").tap()
     expect(anna).to_have_url(re.compile("/workspace/$"))
     expect(card(anna, number)).to_be_focused()

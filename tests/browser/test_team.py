@@ -2,13 +2,13 @@
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.faces import LOOKS, violations
+
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 @pytest.fixture
@@ -103,16 +103,12 @@ def test_a_supervisor_finds_the_page_in_the_menu(sign_in):
     expect(vera.get_by_role("heading", name="Operators")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+@LOOKS
 def test_axe_finds_nothing(team, server, scheme, width, locale):
     vera = team(viewport={"width": width, "height": 844}, color_scheme=scheme, locale=locale, bypass_csp=True)
     for address, opened in ((vera.url, ""), (f"{server.url}/workspace/", ".menu > summary")):
         vera.goto(address)
         if opened:
             vera.locator(opened).click()
-        vera.evaluate(AXE.read_text())
-        found = vera.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert violations(vera) == []
         assert vera.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,13 +1,13 @@
 """Why is it here? on a dialog's page: live, by keyboard, in the account's time, and for everybody (B3)."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.faces import LOOKS, violations
+
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 @pytest.fixture
@@ -105,9 +105,7 @@ def test_moments_are_the_accounts_wherever_the_operator_is(sign_in, write, serve
         server.run('Account.objects.filter(slug="demo").update(time_zone="UTC")')
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+@LOOKS
 def test_axe_finds_nothing(sign_in, write, server, happen, scheme, width, locale):
     number = write("Светлана Константинопольская" * 2)
     happen(number, 9, "delivery", key="1", recipient="left" * 40 + "@demo.example", status="refused", after=3, detail="550 " * 90)
@@ -124,7 +122,5 @@ def test_axe_finds_nothing(sign_in, write, server, happen, scheme, width, locale
             vera.locator("#side-open").click()
         for summary in vera.locator("#why summary, .why summary").all():
             summary.click()
-        vera.evaluate(AXE.read_text())
-        found = vera.evaluate(f"axe.run({part}, {{resultTypes: ['violations']}})")["violations"]
-        assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert violations(vera, part) == []
         assert vera.evaluate("document.documentElement.scrollWidth <= innerWidth") or "/admin/" in address

@@ -5,13 +5,13 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.faces import violations
+
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 def opened(context, url):
@@ -485,9 +485,7 @@ def test_axe_finds_nothing(server, people, width, scheme):
     page = opened(context, f"{server.url}/demo/")
 
     def check(state):
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("() => axe.run(document.querySelector('[data-webim-offline]'))")
-        assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == [], state
+        assert violations(page, "document.querySelector('[data-webim-offline]')") == [], state
 
     launcher(page, "Leave a message").wait_for()
     check("button")

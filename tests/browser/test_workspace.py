@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import HELPER, ROOT
-from tests.browser.faces import AXE, card
+from tests.browser.faces import LOOKS, card, violations
 
 pytestmark = pytest.mark.browser
 
@@ -313,16 +313,12 @@ def test_with_200_events_a_second_the_page_stays_usable_and_loses_nothing(sign_i
     assert anna.problems == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+@LOOKS
 def test_axe_finds_nothing(sign_in, write, server, scheme, width, locale):
     number = write("Светлана Константинопольская" * 2)
     vera = sign_in("vera", viewport={"width": width, "height": 844}, color_scheme=scheme, locale=locale, bypass_csp=True)
     pages = [vera.url, f"{server.url}/workspace/{number}/", f"{server.url}/workspace/999999/", f"{server.url}/accounts/login/"]
     for address in pages:
         vera.goto(address)
-        vera.evaluate(AXE.read_text())
-        found = vera.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert violations(vera) == []
         assert vera.evaluate("document.documentElement.scrollWidth <= innerWidth")

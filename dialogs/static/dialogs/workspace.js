@@ -68,7 +68,7 @@
 
   function sameAs(a, b) {
     a.className = b.className + (a.classList.contains('card--loud') ? ' card--loud' : '');
-    ['aria-current', 'data-away', 'href'].forEach(function (n) {
+    ['data-away', 'href'].forEach(function (n) {
       if (b.hasAttribute(n)) a.setAttribute(n, b.getAttribute(n)); else a.removeAttribute(n);
     });
     var before = $$('time', a).map(function (t) { return t.textContent; }), html = b.innerHTML;
@@ -103,7 +103,7 @@
     if (card) put($('.card-text', card), said.textContent);
   }
   function touched() { var f = document.activeElement; return handIsOn() && under || (list.contains(f) ? f.closest('.card') : null); }
-  function done() { loudest(); tick(); rove(); }
+  function done() { mark(current); loudest(); tick(); }
   function arrange(fresh, now) {
     var held = !now && handIsOn(), tops = new Map();
     if (!held) {
@@ -179,7 +179,7 @@
     var same = opened() && m.dataset.number === opened() && main().dataset.mode !== 'coming', unsent = same ? $$('[data-pending]', main()) : [];
     main().replaceWith(document.importNode(m, true)); learnBar();
     if (same) visitorNews(v); else { $('#visitor').replaceWith(document.importNode(v, true)); learn(); }
-    ws.dataset.view = opened() ? 'dialog' : 'list'; if (!opened()) history.replaceState({}, '', '/workspace/');
+    current = opened(); ws.dataset.view = current ? 'dialog' : 'list'; if (!current) history.replaceState({}, '', '/workspace/');
     ws.dataset.side = focus ? '' : side || '';
     clocks(); tick(); ready();
     unsent.forEach(function (m) { $('.log-inner', main()).appendChild(m); });
@@ -251,7 +251,10 @@
       throw e;
     });
   }
+  /* a list that was asked for before another card was opened does not know: the page does */
+  var current = opened();
   function mark(number) {
+    current = number;
     $$('.card', list).forEach(function (c) {
       var own = c.parentNode.id === 'card-' + number;
       if (own) { c.setAttribute('aria-current', 'true'); c.classList.remove('card--unread'); } else c.removeAttribute('aria-current');
