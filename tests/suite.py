@@ -21,7 +21,7 @@ OURS = set(
     "DATABASE_URL REDIS_URL EMAIL_URL EMAIL_FROM PUBLIC_URL SECRET_KEY ALLOWED_HOSTS TRUSTED_PROXIES METRICS_ALLOW"  # noqa: SIM905
     " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
 )
-IN_PARALLEL = ("-n", "2")
+IN_PARALLEL = ("-n", "3")  # for two cores: much of it waits
 # these use no database, start processes that choose theirs, or have recordings for PostgreSQL (model): once is enough
 ONCE = (
     "browser/test_presence",
@@ -83,7 +83,7 @@ def _drop(address: str, name: str) -> None:
 def in_browser() -> bool:
     if shutil.which("chromium") is None:
         raise Missing("chromium")
-    return run("-m", "browser", *IN_PARALLEL, "--dist", "loadfile")  # one server a file
+    return run("-m", "browser", *IN_PARALLEL, "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def in_production() -> bool:

@@ -68,10 +68,10 @@ def test_a_card_stays_the_same_node_and_waits_for_the_hand_to_leave(sign_in, wri
     for each in (number, below):
         expect(card(anna, each)).to_be_visible(timeout=4000)
     tops = "[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
-    before = anna.evaluate(tops)
     node = card(anna, number).element_handle()
     node.evaluate("card => { card.mark = 1 }")
-    card(anna, number).hover()
+    card(anna, number).hover()  # scrolls to it, if need be
+    before = anna.evaluate(tops)
     server.run(f"""
         dialog = Dialog.objects.get(number={number}, account__slug="demo")
         assignment.take(dialog.pk, Operator.objects.get(username="vera"))
@@ -99,9 +99,14 @@ def test_an_answer_that_did_not_go_out_says_so_and_is_sent_once_when_sent_again(
         route.fetch()  # the server gets it, the page never hears so
         route.abort()
 
+    held = []  # the live update would say that it arrived, and take the button away
+    anna.route("**/fragment/", lambda route: held.append(route))
     anna.route("**/answer/", lose_the_answer, times=1)
     anna.keyboard.press("Control+Enter")
     anna.get_by_role("button", name="Send again").click()
+    anna.unroute("**/fragment/")
+    for route in held:
+        route.continue_()
     expect(anna.get_by_role("log").get_by_text("Only once")).to_have_count(1)
     assert server.run(f"print(Message.objects.filter(dialog__number={number}, text='Only once').count())") == "1"
 
