@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from dialogs.actions import holding
@@ -83,16 +83,19 @@ def _assign_batch(account_id: int) -> tuple[int, bool]:
     if not places:
         return 0, False
     most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), found.room)
-    heads = lock_heads(account_id, places, most)
+    asked = len(found.people)
+    heads, now = lock_heads(account_id, found, most)
     waiting = [_waiting(dialog) for dialog in heads.values()]
     counts = Counter(dialog.place for dialog in waiting)
     cut = frozenset(place for place, count in counts.items() if count == most)
-    planned = plan(waiting, found.people, cut=cut, most=AT_ONCE)
-    pairs, now = _still_free(planned, heads)
-    if not pairs:
+    planned = pairs = plan(waiting, found.people, cut=cut, most=AT_ONCE)
+    if now is None and planned:
+        pairs, now = _still_free(planned, heads)
+    if now is None or not pairs:
         return 0, False
     counts.subtract(_place(heads[dialog_id]) for dialog_id, _ in planned)
-    is_cut_short = len(planned) == AT_ONCE or any(not counts[place] for place in cut) or len(pairs) < len(planned)
+    is_cut_short = len(planned) == AT_ONCE or any(not counts[place] for place in cut)
+    is_cut_short |= len(pairs) < len(planned) or len(found.people) < asked  # a hand was giving them something, too
     names = {person.id: person.name for person in found.people}
     record = Record(now)
     for dialog_id, operator_id in pairs:
@@ -105,8 +108,6 @@ def _assign_batch(account_id: int) -> tuple[int, bool]:
 
 def _still_free(pairs: list[tuple[int, int]], heads: Mapping[int, Dialog]) -> tuple[list[tuple[int, int]], datetime]:
     """The pairs that keep to the limits although hands give these people dialogs, too; the others come up again. And the moment."""
-    if connection.vendor != "postgresql" or not pairs:
-        return pairs, database_now()  # SQLite has one writer
     room, now = lock_room({operator_id for _, operator_id in pairs})
     kept = []
     for dialog_id, operator_id in pairs:

@@ -4,7 +4,7 @@ It is read after every commit that can change the answer, so it is plain SQL in 
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +16,10 @@ from dialogs.assigning import UNBOUNDED, Person, Place
 from dialogs.models import Dialog, State
 from operators.models import Assignment, Status
 from webim_offline.database_clock import database_now, stored_moment
-from webim_offline.statements import Statement, run_together
+from webim_offline.statements import Rows, Statement, run_together
 
 HEARD_WITHIN = timedelta(seconds=25)  # A2, fixed: the last sign of life of somebody who is given a dialog
+FEW = 50  # so many people may be locked without asking whether they are given anything
 ADVISORY = 0x7731  # our kind of advisory lock on PostgreSQL: (kind, account)
 # in the order of the model, as from_db wants them
 READ = ("id", "account_id", "visitor_id", "department_id", "language_id", "in_workspace", "state", "created_at", "picked_up_at", "passed_over", "is_offline", "revision")  # fmt: skip  # noqa: E501
@@ -147,25 +148,41 @@ CROSS JOIN LATERAL (
 """  # noqa: S608
 
 
-def lock_heads(account_id: int, places: Iterable[Place], most: int) -> dict[int, Dialog]:
-    """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out."""
+def lock_heads(account_id: int, found: Candidates, most: int) -> tuple[dict[int, Dialog], datetime | None]:
+    """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out.
+
+    Few people are locked along with them, and those whom a hand gives a dialog right now are left out: then the moment since
+    when their room is what `found` says (Q5). None: they are many, and `lock_room` is to be asked about those that are chosen.
+    """
     if connection.vendor != "postgresql":
-        found: dict[int, Dialog] = {}
-        for department, language, is_offline in places:
-            rows = Dialog.objects.filter(
-                account=account_id, state=State.QUEUE, operator=None, in_workspace=True,
-                department=department, language=language, is_offline=is_offline,
-            )  # fmt: skip
-            found |= {dialog.pk: dialog for dialog in rows.only(*READ).order_by("created_at", "pk")[:most]}
-        return found
+        return _heads_one_by_one(account_id, found.places, most), database_now()  # SQLite has one writer
     parts, values = [], []
     for has_department, condition in ((False, "IS NULL"), (True, "= place.department_id")):
-        asked = [place for place in places if (place[0] is not None) is has_department]
+        asked = [place for place in found.places if (place[0] is not None) is has_department]
         if asked:
             parts.append(HEADS.format(is_the_places=condition))
             values += [*(list(column) for column in zip(*asked, strict=True)), account_id, most]
-    (rows,) = run_together((" UNION ALL ".join(parts), values))
-    return {row[0]: Dialog.from_db(connection.alias, READ, _loaded(row)) for row in rows}
+    statement = (" UNION ALL ".join(parts), values)
+    if len(found.people) > FEW:
+        (rows,), now = run_together(statement), None
+    else:
+        rows, *counted = run_together(statement, *_room_of([person.id for person in found.people]))
+        room, now = _room_and_moment(*counted)
+        found.people[:] = [person for person in found.people if person.id in room]
+        for person in found.people:
+            person.room = room[person.id]
+    return {row[0]: Dialog.from_db(connection.alias, READ, _loaded(row)) for row in rows}, now
+
+
+def _heads_one_by_one(account_id: int, places: Iterable[Place], most: int) -> dict[int, Dialog]:
+    found: dict[int, Dialog] = {}
+    for department, language, is_offline in places:
+        rows = Dialog.objects.filter(
+            account=account_id, state=State.QUEUE, operator=None, in_workspace=True,
+            department=department, language=language, is_offline=is_offline,
+        )  # fmt: skip
+        found |= {dialog.pk: dialog for dialog in rows.only(*READ).order_by("created_at", "pk")[:most]}
+    return found
 
 
 def _loaded(row: Sequence[Any]) -> list[Any]:
@@ -192,8 +209,14 @@ def lock_room(operator_ids: Collection[int]) -> tuple[dict[int, dict[bool, int]]
 
     And the moment of the giving: after the count, for what had made room by then happened before. PostgreSQL; not for nobody.
     """
-    ids = list(operator_ids)
-    locks, rows = run_together(holding.shares_to_lock(ids), (HELD_NOW, [ids]))
+    return _room_and_moment(*run_together(*_room_of(list(operator_ids))))
+
+
+def _room_of(ids: list[int]) -> tuple[Statement, Statement]:
+    return holding.shares_to_lock(ids), (HELD_NOW, [ids])
+
+
+def _room_and_moment(locks: Rows, held: Rows) -> tuple[dict[int, dict[bool, int]], datetime]:
     locked = {operator_id for (operator_id,) in locks}
-    room = {pk: _room(most_online, most_offline, online, offline) for pk, online, offline, _, most_online, most_offline in rows}
-    return {pk: room[pk] for pk in locked}, max(row[3] for row in rows)
+    room = {pk: _room(most_online, most_offline, online, offline) for pk, online, offline, _, most_online, most_offline in held}
+    return {pk: room[pk] for pk in locked}, max(row[3] for row in held)

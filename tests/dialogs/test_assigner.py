@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from dialogs import tasks
-from dialogs.actions import assigner, assignment, conversation
+from dialogs.actions import assigner, assignment, candidates, conversation
 from dialogs.models import Dialog, EventKind, Pulse
 from operators import actions, configuration
 from operators.models import Assignment, Department, Operator, OperatorChange
@@ -74,7 +74,11 @@ def test_a_changed_time_to_pick_up_counts_from_the_end_of_an_outage(account):
     assert dialog.assigned_at == before["assigned_at"]
 
 
-def test_assigning_takes_few_messages_to_the_database_however_many_wait(account, django_assert_num_queries):
+@pytest.mark.parametrize(("few", "messages"), [(50, 3), (2, 4)])
+def test_assigning_takes_few_messages_to_the_database_however_many_wait(
+    account, django_assert_num_queries, monkeypatch, few, messages
+):
+    monkeypatch.setattr(candidates, "FEW", few)
     account.assignment = Assignment.AUTOMATIC
     account.save(update_fields=["assignment"])
     for visitor in people.make_visitors(account, 12):
@@ -82,7 +86,7 @@ def test_assigning_takes_few_messages_to_the_database_however_many_wait(account,
     operators = [people.make_operator(account, online=True) for _ in range(3)]
     Dialog.objects.update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
     if connection.vendor == "postgresql":
-        with django_assert_num_queries(4 + 2):  # and the test's own savepoint
+        with django_assert_num_queries(messages + 2):  # and the test's own savepoint
             assert assigner.assign(account.pk) == 12
     else:
         assert assigner.assign(account.pk) == 12

@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 from django.db import connection
 
-from dialogs.actions import assigner, deadlines
+from dialogs.actions import assigner, candidates, deadlines
 from dialogs.actions.assignment import return_to_queue, take, transfer_to_operator
 from dialogs.actions.conversation import close_by_operator
 from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
@@ -25,6 +25,12 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer"),
 ]
+
+
+@pytest.fixture(params=[candidates.FEW, 0], ids=["few", "many"])
+def few_or_many(request, monkeypatch):
+    """People are locked with the heads of the queues, or counted again once they are chosen."""
+    monkeypatch.setattr(candidates, "FEW", request.param)
 
 
 def test_sixteen_hands_at_the_same_dialogs_give_each_one_owner(account):
@@ -48,7 +54,7 @@ def test_sixteen_hands_at_the_same_dialogs_give_each_one_owner(account):
     assert DialogEvent.objects.filter(kind=EventKind.PICKED_UP).count() == 40
 
 
-def test_three_assigners_keep_to_the_limits_while_statuses_change(account):
+def test_three_assigners_keep_to_the_limits_while_statuses_change(account, few_or_many):
     account.assignment, account.max_offline_dialogs = Assignment.AUTOMATIC, 3
     account.save(update_fields=["assignment", "max_offline_dialogs"])
     operators = [people.make_operator(account, online=True) for _ in range(8)]
@@ -81,7 +87,7 @@ LIMIT = 3
 SECONDS = 5  # in which everybody is at it
 
 
-def test_hands_assigners_sweeps_and_returns_at_once(account):
+def test_hands_assigners_sweeps_and_returns_at_once(account, few_or_many):
     """Never two owners, nothing given by itself at a limit, nothing lost from all sections (Q2, Q5 to Q8, Q10)."""
     account.assignment, account.pickup_timeout = Assignment.AUTOMATIC, 1
     account.max_online_dialogs = account.max_offline_dialogs = LIMIT
