@@ -84,7 +84,7 @@ def _assign_batch(account_id: int) -> tuple[int, bool]:
         return 0, False
     most = min(max(LEAST_OF_A_QUEUE, AT_ONCE // len(places)), found.room)
     asked = len(found.people)
-    heads, now = lock_heads(account_id, found, most)
+    heads, now = lock_heads(account_id, places, most, found.people)
     waiting = [_waiting(dialog) for dialog in heads.values()]
     counts = Counter(dialog.place for dialog in waiting)
     cut = frozenset(place for place, count in counts.items() if count == most)

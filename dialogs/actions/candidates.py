@@ -148,28 +148,30 @@ CROSS JOIN LATERAL (
 """  # noqa: S608
 
 
-def lock_heads(account_id: int, found: Candidates, most: int) -> tuple[dict[int, Dialog], datetime | None]:
+def lock_heads(
+    account_id: int, places: Collection[Place], most: int, people: list[Person]
+) -> tuple[dict[int, Dialog], datetime | None]:
     """The oldest dialogs of each queue, at most `most` of one, under their locks; those that somebody is at are left out.
 
-    Few people are locked along with them, and those whom a hand gives a dialog right now are left out: then the moment since
-    when their room is what `found` says (Q5). None: they are many, and `lock_room` is to be asked about those that are chosen.
+    Few people are locked along with them, and those whom a hand gives a dialog right now leave `people`: then the moment when
+    the others had the room that they have now (Q5). None: they are many, and `lock_room` is to be asked about the chosen ones.
     """
     if connection.vendor != "postgresql":
-        return _heads_one_by_one(account_id, found.places, most), database_now()  # SQLite has one writer
+        return _heads_one_by_one(account_id, places, most), database_now()  # SQLite has one writer
     parts, values = [], []
     for has_department, condition in ((False, "IS NULL"), (True, "= place.department_id")):
-        asked = [place for place in found.places if (place[0] is not None) is has_department]
+        asked = [place for place in places if (place[0] is not None) is has_department]
         if asked:
             parts.append(HEADS.format(is_the_places=condition))
             values += [*(list(column) for column in zip(*asked, strict=True)), account_id, most]
     statement = (" UNION ALL ".join(parts), values)
-    if len(found.people) > FEW:
+    if len(people) > FEW:
         (rows,), now = run_together(statement), None
     else:
-        rows, *counted = run_together(statement, *_room_of([person.id for person in found.people]))
+        rows, *counted = run_together(statement, *_room_of([person.id for person in people]))
         room, now = _room_and_moment(*counted)
-        found.people[:] = [person for person in found.people if person.id in room]
-        for person in found.people:
+        people[:] = [person for person in people if person.id in room]
+        for person in people:
             person.room = room[person.id]
     return {row[0]: Dialog.from_db(connection.alias, READ, _loaded(row)) for row in rows}, now
 

@@ -110,7 +110,7 @@ def test_polls_that_two_processes_answer_in_turn_are_held(visitor):
         return news, len(seen), all(seen)
 
     news, polls, stayed = side_by_side(story)
-    assert news <= 3  # each process's first word, and what may have been lost while the second began to listen
+    assert news <= 5  # each process's first word, and what may have been lost while the second began to listen or was slow
     assert polls <= 10
     assert stayed
 
