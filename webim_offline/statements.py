@@ -28,6 +28,7 @@ def run_together(*statements: Statement) -> list[Rows]:
 
 
 def _one_message(statements: Sequence[Statement]) -> list[Rows]:
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     message = _Message(statements)
     # through Django's own wrapper, which sees to the log of queries and to Django's names of errors
