@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from dialogs.actions import holding
@@ -28,6 +28,7 @@ from webim_offline.transactions import atomic
 logger = logging.getLogger(__name__)
 AT_ONCE = 1000  # dialogs given in one transaction; it keeps changes of status waiting
 LEAST_OF_A_QUEUE = 10
+LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
 
 
 class UnassignedReason(StrEnum):
@@ -67,11 +68,19 @@ def assign_waiting() -> int:
 
 
 def assign(account_id: int) -> int:
-    """Give the waiting dialogs of one account to whoever may have them now; returns how many were given."""
+    """Give the waiting dialogs of one account to whoever may have them now; returns how many were given.
+
+    Where somebody keeps the account locked for long, nothing more is given; the next second's run tries again.
+    """
     done, is_more = 0, True
-    while is_more:
-        count, is_more = _assign_batch(account_id)
-        done += count
+    try:
+        while is_more:
+            count, is_more = _assign_batch(account_id)
+            done += count
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        logger.warning("account %s: somebody keeps it locked, dialogs are assigned when that ends", account_id)
     return done
 
 

@@ -20,6 +20,7 @@ from webim_offline.statements import Rows, Statement, run_together
 
 HEARD_WITHIN = timedelta(seconds=25)  # A2, fixed: the last sign of life of somebody who is given a dialog
 FEW = 50  # so many people may be locked without asking whether they are given anything
+PATIENCE = "2s"  # for locks of PostgreSQL's; an assigner that stands still must not keep every process waiting with it
 ADVISORY = 0x7731  # our kind of advisory lock on PostgreSQL: (kind, account)
 # in the order of the model, as from_db wants them
 READ = ("id", "account_id", "visitor_id", "department_id", "language_id", "in_workspace", "state", "created_at", "picked_up_at", "passed_over", "is_offline", "revision")  # fmt: skip  # noqa: E501
@@ -92,8 +93,10 @@ def lock_and_read(account_id: int) -> Candidates:
     """
     account, departments = (ACCOUNT, [account_id, Assignment.AUTOMATIC]), (DEPARTMENTS, [account_id])
     if connection.vendor == "postgresql":
+        patience = ("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
         lock = ("SELECT pg_advisory_xact_lock(%s, %s)", [ADVISORY, account_id])
-        _, settings, rows, own = run_together(lock, (f"{ACCOUNT} FOR SHARE", account[1]), _free_people(account_id), departments)
+        settled = (f"{ACCOUNT} FOR SHARE", account[1])
+        *_, settings, rows, own = run_together(patience, lock, settled, _free_people(account_id), departments)
     else:
         settings, rows, own = run_together(account, _free_people(account_id), departments)
     if not settings or not rows:

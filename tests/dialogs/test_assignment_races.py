@@ -1,13 +1,14 @@
 """Hands and assigners at the same dialogs from many connections on PostgreSQL (Q5, Q6, Q7)."""
 
 import random
+import threading
 from collections import Counter
 from datetime import timedelta
 from functools import partial
 from time import monotonic
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from dialogs.actions import assigner, candidates, deadlines
 from dialogs.actions.assignment import return_to_queue, take, transfer_to_operator
@@ -147,6 +148,40 @@ def test_hands_assigners_sweeps_and_returns_at_once(account, few_or_many):
     for dialog in Dialog.objects.all():
         assert holders.get(dialog.pk) == (dialog.operator_id if dialog.is_open else None), f"{dialog.pk} by its history"
     _stands_in_one_section(account)
+
+
+def test_an_assigner_that_stands_still_holds_up_its_own_account_for_as_long(caplog):
+    accounts = [people.make_account(assignment=Assignment.AUTOMATIC) for _ in range(2)]
+    held, free = [people.start_dialog(account) for account in accounts]
+    anna, boris = [people.make_operator(account, online=True) for account in accounts]
+    assert held.operator is None
+    assert free.operator is None
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def stands_still():
+        try:
+            with transaction.atomic():
+                candidates.lock_and_read(held.account_id)
+                is_held.set()
+                may_end.wait(30)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=stands_still)
+    other.start()
+    try:
+        assert is_held.wait(10)
+        assert assigner.assign_waiting() == 1
+    finally:
+        may_end.set()
+        other.join()
+    assert "somebody keeps it locked" in caplog.text
+    for dialog in (held, free):
+        dialog.refresh_from_db()
+    assert (held.operator, free.operator) == (None, boris)
+    assert assigner.assign_waiting() == 1
+    held.refresh_from_db()
+    assert held.operator == anna
 
 
 def _told_by_the_events(limit: int) -> dict[int, int]:
