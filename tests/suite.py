@@ -22,6 +22,7 @@ OURS = set(
     " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
 )
 IN_PARALLEL = ("-n", "3")  # for two cores: much of it waits
+FILES_IN_PARALLEL = (*IN_PARALLEL, "--dist", "loadfile", "--no-loadscope-reorder")
 # these use no database, start processes that choose theirs, or have recordings for PostgreSQL (model): once is enough
 ONCE = (
     "browser/test_presence",
@@ -83,7 +84,7 @@ def _drop(address: str, name: str) -> None:
 def in_browser() -> bool:
     if shutil.which("chromium") is None:
         raise Missing("chromium")
-    return run("-m", "browser", *IN_PARALLEL, "--dist", "loadfile", "--no-loadscope-reorder")
+    return run("-m", "browser", *FILES_IN_PARALLEL)
 
 
 def in_production() -> bool:
@@ -99,7 +100,7 @@ PARTS = {
         "browser": in_browser,
     },
     "long": {
-        "long, SQLite": lambda: on_sqlite("-m", "long", *ELSEWHERE, f"--ignore=tests/{RECORDED}.py"),
+        "long, SQLite": lambda: on_sqlite("-m", "long", *ELSEWHERE, f"--ignore=tests/{RECORDED}.py", *FILES_IN_PARALLEL),
         "long, PostgreSQL and Redis": lambda: on_servers("-m", "long", *ELSEWHERE, *IN_PARALLEL),
         "long, behind nginx": in_production,
     },
