@@ -51,8 +51,10 @@ BLOWS = (
     ("worker@clock", KILLED, GIVES),
     ("worker@clock", KILLED, HAS_GIVEN),
 )
+# between the statements of one message a server that waits for the next calls itself active
+STATE = "CASE WHEN a.state = 'active' AND a.wait_event = 'ClientRead' THEN 'idle in transaction' ELSE a.state END"
 TRANSACTIONS = f"""
-    SELECT a.pid, a.state, left(a.query, 60), l.pid IS NOT NULL FROM pg_stat_activity a
+    SELECT a.pid, {STATE}, left(a.query, 60), l.pid IS NOT NULL FROM pg_stat_activity a
     LEFT JOIN pg_locks l ON l.pid = a.pid AND l.granted AND l.locktype = 'advisory' AND l.classid = {ASSIGNING}
     WHERE a.datname = current_database() AND a.application_name = %s
 """
