@@ -1,7 +1,7 @@
 """Alarms that have rung, and settings that changed while people were away (P4, P5, P8, Z2)."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -181,10 +181,21 @@ def _move_pickups(account_id: int) -> None:
 
 
 @transaction.atomic
+def follow_leases(account_ids: Collection[int] | None = None) -> None:
+    """Move at once what changed leases of visits have not moved yet, in all accounts if none are named.
+
+    For whoever is about to give visits an end by the lease in force: moved after that, it would be moved once too often.
+    """
+    changes = SettingChange.objects.filter(handled_at=None, field=VISIT_LEASE)
+    for change in (changes if account_ids is None else changes.filter(account__in=account_ids)).order_by("pk"):
+        _move_ends(change)
+
+
+@transaction.atomic
 def _move_ends(change: SettingChange) -> None:
     """P2: what a message, or a lost process, gave a visit by the old lease ends by the new one, not before it was stored (Z2)."""
     if not SettingChange.objects.filter(pk=change.pk, handled_at=None).update(handled_at=database_now()):
-        return  # moved by another worker: it must not be moved twice
+        return  # moved by somebody else: it must not be moved twice
     longer_by = timedelta(seconds=int(change.new) - int(change.old))
     given = Visit.objects.filter(account=change.account_id, ended_at=None, expires_at__gt=change.at)
     # who wrote since then got the new lease

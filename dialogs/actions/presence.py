@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Greatest
 
 from dialogs import state
 from dialogs.actions.assigner import assign_soon, clock_set_back, extend_pickups
-from dialogs.actions.deadlines import catch_up
+from dialogs.actions.deadlines import catch_up, follow_leases
 from dialogs.actions.record import Record, moved_to, seconds
 from dialogs.actions.timeouts import timeouts_by_account
 from dialogs.bulk import update_rows
@@ -47,13 +47,14 @@ class Arrival:
 class Departure:
     """A visit that ended `ago` seconds before now: by its goodbye, or because its lease ran out (P2).
 
-    One that is silent and would end later has a negative `ago`.
+    One that is silent and would end later has a negative `ago`. `lease`: the seconds by which its process reckoned that.
     """
 
     visitor_id: int
     key: str
     ago: float
     said_goodbye: bool = False
+    lease: int | None = None
 
 
 @transaction.atomic
@@ -192,14 +193,26 @@ def visits_silent(silences: Iterable[Departure], *, process_id: UUID, found_at: 
     Raises OutageBetween, see `visits_ended`.
     """
     by_key = {(silence.visitor_id, silence.key): silence for silence in silences}
-    visitors = lock_visitors({visitor_id for visitor_id, _ in by_key})
+    visitor_ids = {visitor_id for visitor_id, _ in by_key}
+    accounts = lock_accounts_of(visitor_ids)
+    visitors = lock_visitors(visitor_ids)
     now = database_now()
     _refuse_late(found_at)
+    follow_leases(accounts)
+    ends = {}
+    for (visitor_id, key), silence in by_key.items():
+        if visitor_id not in visitors:
+            continue
+        in_force = accounts[visitors[visitor_id].account_id].visit_lease
+        longer_by = 0 if silence.lease is None else in_force - silence.lease  # its process may not have heard of a change yet
+        ends[visitor_id, key] = now + timedelta(seconds=longer_by - silence.ago)
+    lease_since = _lease_changes(accounts, now, min(ends.values(), default=now))
     held = Visit.objects.filter(visitor__in=visitors, ended_at=None, process=process_id)
     rows = [
-        (visit_id, None, max(ends_at, expires_at or ends_at))  # a message may have come since
+        # a message may have come since
+        (visit_id, None, max(ends_at, expires_at or ends_at, lease_since.get(visitors[visitor_id].account_id, ends_at)))
         for visit_id, visitor_id, key, expires_at in held.values_list("pk", "visitor_id", "key", "expires_at")
-        if (silence := by_key.get((visitor_id, key))) and (ends_at := now - timedelta(seconds=silence.ago))
+        if (ends_at := ends.get((visitor_id, key)))
     ]
     update_rows(Visit, ("process_id", "expires_at"), rows)
 
@@ -304,6 +317,7 @@ def renew_process(
     renewed_at = LiveProcess.objects.filter(pk=process_id).values_list("renewed_at", flat=True).first()
     ended_at = renewed_at if known and renewed_at and known < renewed_at < now else now
     LiveProcess.objects.update_or_create(pk=process_id, defaults=row)
+    follow_leases()
     held = Visit.objects.filter(process=process_id, ended_at=None)
     for lease in _leases_of(held):
         held.filter(account__visit_lease=lease).update(process=None, expires_at=ended_at + timedelta(seconds=lease))
@@ -344,6 +358,7 @@ def end_lost_visits() -> int:
 
 def _give_one_lease_more(*, alive_at: datetime, now: datetime) -> None:
     LiveProcess.objects.filter(expires_at__gt=alive_at).update(renewed_at=now, expires_at=now + PROCESS_LEASE)
+    follow_leases()
     unheld = Visit.objects.filter(ended_at=None, process=None, expires_at__gt=alive_at)
     for lease in _leases_of(unheld):
         unheld.filter(account__visit_lease=lease).update(expires_at=now + timedelta(seconds=lease))
@@ -356,6 +371,7 @@ def _leases_of(visits: QuerySet[Visit]) -> list[int]:
 
 def _release_lost_processes(now: datetime) -> None:
     for process in LiveProcess.objects.filter(expires_at__lte=now).select_for_update(skip_locked=True):
+        follow_leases()
         held = Visit.objects.filter(process=process, ended_at=None)
         for lease in _leases_of(held):
             lasts_until = Value(max(process.expires_at, process.renewed_at + timedelta(seconds=lease)), DateTimeField())

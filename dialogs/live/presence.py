@@ -193,4 +193,7 @@ class Visits:
     def departures(self, ended: list[Ended]) -> list[Departure]:
         """As rows want them: how long ago, by the clock of this moment."""
         now = self.clock()
-        return [Departure(visitor_id, key, now - at, visit.goodbye_at is not None) for (visitor_id, key), at, visit in ended]
+        return [
+            Departure(visitor_id, key, now - at, visit.goodbye_at is not None, round(at - visit.last_sign))
+            for (visitor_id, key), at, visit in ended
+        ]

@@ -9,8 +9,8 @@ from django.urls import reverse
 from dialogs import tasks
 from dialogs.actions import deadlines, presence
 from dialogs.actions.conversation import bring_into_workspace
-from dialogs.actions.presence import Departure, visits_ended
-from dialogs.models import Dialog, Visit
+from dialogs.actions.presence import Departure, visits_ended, visits_silent
+from dialogs.models import Dialog, LiveProcess, Pulse, Visit
 from operators.actions import change_settings
 from operators.models import Account, SettingChange
 from tests import people
@@ -372,6 +372,54 @@ class TestTheLeaseOfVisits:
         deadlines.apply_setting_changes()
         deadlines._move_ends(same)
         assert self.ends() == wrote_at + timedelta(seconds=20)
+
+    @pytest.fixture
+    def silent(self, visitor, process):
+        """Her page's process gives the visit up: silent for 4 s, by a lease of `lease` seconds."""
+
+        def silent(lease):
+            before = database_now()
+            visits_silent([Departure(visitor.pk, "page-1", ago=4 - lease, lease=lease)], process_id=process.pk)
+            assert Visit.objects.get().process is None
+            return before - timedelta(seconds=4)
+
+        return silent
+
+    @pytest.mark.parametrize("lease", [10, 60])
+    def test_what_its_process_gave_up_by_the_new_one_is_not_moved_again(self, account, silent, lease):
+        change_settings(account, {"visit_lease": lease}, actor=None)
+        last_sign = silent(lease)
+        deadlines.apply_setting_changes()
+        assert (Visit.objects.get().expires_at - last_sign).total_seconds() == pytest.approx(lease, abs=0.9)
+
+    @pytest.mark.parametrize("lease", [10, 60])
+    def test_what_its_process_gave_up_by_the_old_one_ends_by_the_new_one(self, account, silent, lease):
+        change_settings(account, {"visit_lease": lease}, actor=None)
+        deadlines.apply_setting_changes()
+        last_sign = silent(30)
+        assert (Visit.objects.get().expires_at - last_sign).total_seconds() == pytest.approx(lease, abs=0.9)
+
+    def test_given_up_by_the_old_one_it_ends_not_before_the_new_one_was_stored(self, account, silent):
+        change_settings(account, {"visit_lease": 2}, actor=None)
+        silent(30)
+        assert Visit.objects.get().expires_at == SettingChange.objects.get().at
+
+    def test_an_outage_gives_the_new_one_once(self, account, wrote_at):
+        presence.end_outage()
+        Pulse.objects.filter(name=Pulse.LEASES).update(at=database_now() - timedelta(seconds=6))
+        change_settings(account, {"visit_lease": 10}, actor=None)
+        again_at = presence.end_outage()  # by a live process, before the clock worker applies what changed
+        deadlines.apply_setting_changes()
+        assert self.ends() == again_at + timedelta(seconds=10)
+
+    @pytest.mark.usefixtures("visitor")
+    def test_a_lost_process_gives_the_new_one_once(self, account, process):
+        lost_at = database_now()
+        LiveProcess.objects.update(renewed_at=lost_at - timedelta(seconds=2), expires_at=lost_at)
+        change_settings(account, {"visit_lease": 40}, actor=None)
+        presence.end_lost_visits()
+        deadlines.apply_setting_changes()
+        assert Visit.objects.get().expires_at == lost_at + timedelta(seconds=38)
 
     def test_a_page_that_was_silent_for_longer_left_when_it_was_stored(self, account, visitor, process):
         change_settings(account, {"visit_lease": 5}, actor=None)

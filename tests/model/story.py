@@ -227,9 +227,12 @@ class Story:
     @property
     def is_unnoticed(self) -> bool:
         """The end of a visit may not have been noticed yet, or what the clock worker has to notice."""
-        return self.is_unswept(self.now) or any(
-            self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history)
-        )
+        return self.is_unswept(self.now) or self.has_unnoticed_end
+
+    @property
+    def has_unnoticed_end(self) -> bool:
+        """A visit has ended, and its live process may not have noticed yet."""
+        return any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history))
 
     def is_unswept(self, at: datetime) -> bool:
         """Something has become due, or will by then, since the clock worker ran last."""
