@@ -194,6 +194,8 @@ class Visits:
         """As rows want them: how long ago, by the clock of this moment."""
         now = self.clock()
         return [
-            Departure(visitor_id, key, now - at, visit.goodbye_at is not None, round(at - visit.last_sign))
+            Departure(visitor_id, key, now - at, said_goodbye=True)
+            if visit.goodbye_at is not None
+            else Departure(visitor_id, key, now - at, lease=round(at - visit.last_sign))
             for (visitor_id, key), at, visit in ended
         ]
