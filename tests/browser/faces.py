@@ -32,6 +32,13 @@ def main(page):
     return page.get_by_role("main")
 
 
+def cut(page):
+    """The network is gone, after the page has heard what its stream tells at first: that would say there is one."""
+    page.wait_for_timeout(2500)
+    page.context.set_offline(True)
+    expect(page.locator("#lost")).to_be_visible(timeout=60_000)
+
+
 def violations(page, part="document"):
     """What axe-core complains about in a part of the page, with all its rules."""
     if page.evaluate("typeof axe") == "undefined":

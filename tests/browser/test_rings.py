@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.faces import SOON, card
+from tests.browser.faces import SOON, card, cut
 
 pytestmark = pytest.mark.browser
 # every tone and every desktop notification of all pages of a browser, by the pages' own words
@@ -76,13 +76,6 @@ def heard(*pages):
             return
         pages[0].wait_for_timeout(100)
     pytest.fail("nothing rang")
-
-
-def cut(page):
-    """The network is gone, after the page has heard what its stream tells at first: that would say there is one."""
-    page.wait_for_timeout(2500)
-    page.context.set_offline(True)
-    expect(page.get_by_text("No connection.")).to_be_visible(timeout=60_000)
 
 
 def test_a_new_card_rings_once_in_two_tabs_counts_in_the_title_and_a_reload_rings_nothing(sign_in_listening, write):
