@@ -370,8 +370,10 @@ def _leases_of(visits: QuerySet[Visit]) -> list[int]:
 
 
 def _release_lost_processes(now: datetime) -> None:
-    for process in LiveProcess.objects.filter(expires_at__lte=now).select_for_update(skip_locked=True):
+    lost = list(LiveProcess.objects.filter(expires_at__lte=now).select_for_update(skip_locked=True))
+    if lost:
         follow_leases()
+    for process in lost:
         held = Visit.objects.filter(process=process, ended_at=None)
         for lease in _leases_of(held):
             lasts_until = Value(max(process.expires_at, process.renewed_at + timedelta(seconds=lease)), DateTimeField())

@@ -87,8 +87,8 @@ class Lived(RuleBasedStateMachine):
             what = "come_back"
         if not self.story.has_database and not self.can_happen_unstored(visitor, page, what):
             return
-        if what in GOODBYES and self.story.has_unnoticed_end:
-            return  # a goodbye from a page that a lease, shortened a moment ago, has ended: it speaks, so it was there
+        if what in GOODBYES and self.story.has_just_ended(visitor, page):
+            return  # a lease, shortened a moment ago, has ended it, and its process goes by the goodbye: see docs/roadmap.md
         where = {"process": data.draw(st.sampled_from(self.processes()))} if what in {"open_page", "come_back"} else {}
         self.story.do(what, visitor=visitor, tab=tab, **where)
 

@@ -227,12 +227,15 @@ class Story:
     @property
     def is_unnoticed(self) -> bool:
         """The end of a visit may not have been noticed yet, or what the clock worker has to notice."""
-        return self.is_unswept(self.now) or self.has_unnoticed_end
+        return self.is_unswept(self.now) or any(map(self.is_just_over, oracle.ends_of_visits(self.history)))
 
-    @property
-    def has_unnoticed_end(self) -> bool:
-        """A visit has ended, and its live process may not have noticed yet."""
-        return any(self.now - NOTICED_WITHIN < end <= self.now for end in oracle.ends_of_visits(self.history))
+    def has_just_ended(self, visitor: str, page: Page) -> bool:
+        """The visit of this page has ended, and its live process may not have noticed yet."""
+        visit = self.history.visitors[visitor].visits[page.key]
+        return any(self.is_just_over(one.end) for one in oracle.life(self.history, visit))
+
+    def is_just_over(self, end: datetime) -> bool:
+        return self.now - NOTICED_WITHIN < end <= self.now
 
     def is_unswept(self, at: datetime) -> bool:
         """Something has become due, or will by then, since the clock worker ran last."""
