@@ -202,5 +202,5 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["healthz_is_quiet", "outages_are_short"]}
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline")},
+    "loggers": {name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline", "security")},
 }
