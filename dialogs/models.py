@@ -33,12 +33,17 @@ class Visitor(models.Model):
     is_present = models.BooleanField(_("on the site"), default=False, editable=False)
     left_at = models.DateTimeField(_("left at"), null=True, editable=False)
     has_token = models.BooleanField(default=False, editable=False)  # of any device of theirs (P7)
+    is_kept = models.BooleanField(default=False, db_default=False, editable=False)  # has a dialog, as actions.forget_visitors found
 
     class Meta:
         verbose_name = _("visitor")
         verbose_name_plural = _("visitors")
         ordering = ["-pk"]
         constraints = [models.UniqueConstraint(fields=["account", "token_digest"], name="visitor_token_once")]
+        indexes = [
+            # actions.visitors.forget_visitors; of columns that presence never writes, or each of its updates would write indexes
+            models.Index(fields=["created_at"], name="visitor_not_kept", condition=Q(is_kept=False)),
+        ]
 
     def __str__(self) -> str:
         return self.name or str(_("Visitor"))

@@ -1,10 +1,10 @@
-"""What the clock worker does each second. Every task is safe to run twice at once, or late."""
+"""What the clock worker does each second, or now and then. Every task is safe to run twice at once, or late."""
 
 from time import monotonic
 
 from celery import shared_task
 
-from dialogs.actions import assigner, deadlines, presence
+from dialogs.actions import assigner, deadlines, presence, visitors
 from dialogs.models import Pulse
 
 
@@ -44,3 +44,16 @@ def assign_dialogs() -> int:
     """
     assigner.return_unpicked(presence.end_outage())
     return assigner.assign_waiting()
+
+
+@shared_task
+def forget_visitors() -> int:
+    """Delete visitors who never began a dialog and were not seen for 30 days; returns how many were looked at.
+
+    After a third of a second the rest is left to the next time: the clocks of the same worker must not wait for it.
+    """
+    until = monotonic() + 0.3
+    done = 0
+    while (count := visitors.forget_visitors()) and monotonic() < until:
+        done += count
+    return done + count

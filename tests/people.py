@@ -105,7 +105,10 @@ def write(visitor: Visitor, text: str = "Where is my order?", *, key: str = "", 
     submission.setdefault("department", "support")
     contacts = submission.pop("contacts", Contacts())
     return visitor_writes(
-        visitor.account_id, visitor.pk, Submission(text=text, key=key or secrets.token_hex(8), contacts=contacts, **submission)
+        visitor.account_id,
+        visitor.pk,
+        Submission(text=text, key=key or secrets.token_hex(8), contacts=contacts, **submission),
+        newcomer=visitor if visitor._state.adding else None,
     )
 
 

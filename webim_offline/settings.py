@@ -157,6 +157,12 @@ CELERY_BEAT_SCHEDULE = {
         ("write due letters", "notifications.tasks.write_letters", "clock"),
         ("send due letters", "notifications.tasks.send_letters", "mail"),
     )
+} | {
+    "forget visitors without a dialog": {
+        "task": "dialogs.tasks.forget_visitors",
+        "schedule": 60.0,
+        "options": {"expire_seconds": 60, "queue": "clock"},
+    }
 }
 
 CONTENT_SECURITY_POLICY = {

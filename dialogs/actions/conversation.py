@@ -16,7 +16,7 @@ from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed, 
 from dialogs.actions.presence import Arrival, page_wrote
 from dialogs.actions.record import Record, moved_to, visitor_channel
 from dialogs.actions.timeouts import timeouts_of
-from dialogs.actions.visitors import Contacts, lock_visitor
+from dialogs.actions.visitors import Contacts, lock_newcomer, lock_visitor
 from dialogs.models import (
     LONGEST_PREVIEW,
     OPEN_STATES,
@@ -69,13 +69,15 @@ class Written:
     repeated: bool = False
 
 
-def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> Written:
+def visitor_writes(account_id: int, visitor_id: int, submission: Submission, *, newcomer: Visitor | None = None) -> Written:
     """Accept a visitor's message: it joins the open dialog or starts one (Q9, M10). At most 10 statements for a start.
 
-    Raises ContactsMissing. A key that was accepted before changes nothing and returns what it became.
+    `newcomer` is the visitor as `visitors.recognise` returned them, if they had no row then: it is made with the message.
+    Raises ContactsMissing, and Visitor.DoesNotExist for a visitor of another account or one who was forgotten meanwhile. A
+    key that was accepted before changes nothing and returns what it became.
     """
     try:
-        return _write(account_id, visitor_id, submission)
+        return _write(account_id, visitor_id, submission, newcomer)
     except (IntegrityError, ContactsMissing):
         # a repetition of what was accepted, perhaps of a form that would be refused by now
         earlier = Message.objects.select_related("dialog").filter(visitor=visitor_id, client_key=submission.key).first()
@@ -85,9 +87,12 @@ def visitor_writes(account_id: int, visitor_id: int, submission: Submission) -> 
 
 
 @atomic
-def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
+def _write(account_id: int, visitor_id: int, submission: Submission, newcomer: Visitor | None) -> Written:
     account = lock_account_shared(account_id)
-    visitor = lock_visitor(visitor_id, submission.contacts)
+    if newcomer is None:
+        visitor = lock_visitor(visitor_id, submission.contacts)
+    else:
+        visitor = lock_newcomer(newcomer, submission.contacts, is_present=bool(submission.visit_key))
     if visitor.account_id != account_id:
         raise Visitor.DoesNotExist
     states = (*OPEN_STATES, *REOPENABLE_STATES)
@@ -99,14 +104,15 @@ def _write(account_id: int, visitor_id: int, submission: Submission) -> Written:
     if current is None and (waiting_by_mail is None or not waiting_by_mail.in_workspace):
         closed = [dialog for dialog in living if dialog.is_reopenable]
         if closed:
-            return _reopen(account, visitor, max(closed, key=lambda dialog: (dialog.closed_at, dialog.pk)), submission)
+            last = max(closed, key=lambda dialog: (dialog.closed_at, dialog.pk))
+            return _reopen(account, visitor, last, submission, open_dialogs)
     if current is None and waiting_by_mail is None:
-        return _start(account, visitor, submission, continues=None)
+        return _start(account, visitor, submission, open_dialogs, continues=None)
     if current is None and waiting_by_mail is not None and not waiting_by_mail.in_workspace:
         place = _place(account, submission)
         if _service_is_online(account, place):
-            return _start(account, visitor, submission, continues=waiting_by_mail, place=place)
-    return _join(account, visitor, current or waiting_by_mail, submission)
+            return _start(account, visitor, submission, open_dialogs, continues=waiting_by_mail, place=place)
+    return _join(account, visitor, current or waiting_by_mail, submission, open_dialogs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,13 @@ def _service_is_online(account: Account, place: Place) -> bool:
 
 
 def _start(
-    account: Account, visitor: Visitor, submission: Submission, *, continues: Dialog | None, place: Place | None = None
+    account: Account,
+    visitor: Visitor,
+    submission: Submission,
+    open_dialogs: list[Dialog],
+    *,
+    continues: Dialog | None,
+    place: Place | None = None,
 ) -> Written:
     place = place or _place(account, submission)
     now = place.now
@@ -160,7 +172,7 @@ def _start(
         raise ContactsMissing(missing)
 
     record = Record(now)
-    back = _page_wrote(account, visitor, submission, record)
+    back = _page_wrote(account, visitor, submission, record, open_dialogs)
     facts = state.start(
         visitor_present=visitor.is_present,
         always_online=submission.from_app and visitor.has_token,
@@ -195,11 +207,10 @@ def _start(
     return Written(dialog, is_new=True, revision=revision, asks_contacts=bool(missing))
 
 
-def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
+def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission, open_dialogs: list[Dialog]) -> Written:
     now = database_now()
     record = Record(now)
-    back = _page_wrote(account, visitor, submission, record)
-    dialog = next((returned for returned in back if returned.pk == dialog.pk), dialog)
+    back = _page_wrote(account, visitor, submission, record, open_dialogs)
     revision = record.message(dialog, MessageKind.VISITOR, submission.text, now, key=submission.key)
     record.event(dialog, EventKind.VISITOR_WROTE, now)
     dialog.waiting_since = dialog.waiting_since or now
@@ -213,11 +224,11 @@ def _join(account: Account, visitor: Visitor, dialog: Dialog, submission: Submis
     return Written(dialog, is_new=False, revision=revision)
 
 
-def _reopen(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission) -> Written:
+def _reopen(account: Account, visitor: Visitor, dialog: Dialog, submission: Submission, open_dialogs: list[Dialog]) -> Written:
     """Q9: a message within `reopen_window` opens the dialog again, for whoever had it if they are online, else in its queue."""
     now = database_now()
     record = Record(now)
-    back = _page_wrote(account, visitor, submission, record)
+    back = _page_wrote(account, visitor, submission, record, open_dialogs)
     holder = dialog.operator
     is_there = holder is not None and is_online_now(account, holder, now)
     dialog.state, dialog.closed_at = State.CHATTING if is_there else State.QUEUE, None
@@ -237,11 +248,13 @@ def _reopen(account: Account, visitor: Visitor, dialog: Dialog, submission: Subm
     return Written(dialog, is_new=False, revision=revision)
 
 
-def _page_wrote(account: Account, visitor: Visitor, submission: Submission, record: Record) -> list[Dialog]:
+def _page_wrote(
+    account: Account, visitor: Visitor, submission: Submission, record: Record, open_dialogs: list[Dialog]
+) -> list[Dialog]:
     if not submission.visit_key:
         return []
     arrival = Arrival(visitor.pk, account.pk, submission.visit_key, submission.page_url, submission.page_title)
-    return page_wrote(arrival, visitor, record, lease=account.visit_lease)
+    return page_wrote(arrival, visitor, record, lease=account.visit_lease, open_dialogs=open_dialogs)
 
 
 def mail_only_now(account: Account) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import DateTimeField, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
@@ -15,6 +15,7 @@ from dialogs.actions.assigner import assign_soon, clock_set_back, extend_pickups
 from dialogs.actions.deadlines import catch_up, follow_leases
 from dialogs.actions.record import Record, moved_to, seconds
 from dialogs.actions.timeouts import timeouts_by_account
+from dialogs.actions.visitors import make_rows
 from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, Dialog, EventKind, LiveProcess, Pulse, Visit, Visitor
 from operators.actions import VISIT_LEASE, lock_accounts_shared
@@ -33,7 +34,8 @@ BATCH = 1000
 class Arrival:
     """A visit heard of for the first time by the live process that holds it now.
 
-    Without an address (None) it is told again after an outage, and the stored address stays.
+    Without an address (None) it is told again after an outage, and the stored address stays. `token_digest` is given for a
+    visitor who had no row when the page began: `visits_began` makes it.
     """
 
     visitor_id: int
@@ -41,6 +43,7 @@ class Arrival:
     key: str
     page_url: str | None = ""
     page_title: str = ""
+    token_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +67,30 @@ def visits_began(arrivals: Iterable[Arrival], *, process_id: UUID | None) -> Non
     Without a process (a message sent while no live process was heard) a visit has one lease of its own.
     """
     by_key = {(arrival.visitor_id, arrival.key): arrival for arrival in arrivals}
+    newcomers = {arrival.visitor_id: arrival for arrival in by_key.values() if arrival.token_digest}
+    make_rows(Visitor(pk=one.visitor_id, account_id=one.account_id, token_digest=one.token_digest) for one in newcomers.values())
     visitors = lock_visitors({visitor_id for visitor_id, _ in by_key})
-    now = database_now()
-    record = Record(now)
-    dialogs = begin_visits(
-        [arrival for arrival in by_key.values() if arrival.visitor_id in visitors], visitors, record, process_id=process_id
-    )
+    for visitor_id, newcomer in newcomers.items():
+        if visitor_id in visitors and visitors[visitor_id].token_digest != newcomer.token_digest:
+            del visitors[visitor_id]  # the id is somebody else's
+    record = Record(database_now())
+    known = [arrival for arrival in by_key.values() if arrival.visitor_id in visitors]
+    leases = {} if process_id else _visit_leases({arrival.account_id for arrival in known})
+    _store_visits(known, record.now, process_id, leases)
+    back = [visitors[visitor_id] for visitor_id in {arrival.visitor_id for arrival in known} if not visitors[visitor_id].is_present]
+    if not back:
+        return
+    dialogs = lock_open_dialogs(back)
+    _come_back(back, dialogs, record)
     record.write(dialogs, Dialog.SETTLED)
 
 
-def begin_visits(
-    arrivals: list[Arrival], visitors: Mapping[int, Visitor], record: Record, *, process_id: UUID | None
-) -> list[Dialog]:
-    """The part of `visits_began` that works on locked visitors; returns the dialogs to write."""
-    leases = {} if process_id else _visit_leases({arrival.account_id for arrival in arrivals})
+def known_visitors(visitor_ids: Collection[int]) -> set[int]:
+    """Which of these visitors have rows."""
+    return set(Visitor.objects.filter(pk__in=visitor_ids).values_list("pk", flat=True))
+
+
+def _store_visits(arrivals: list[Arrival], now: datetime, process_id: UUID | None, leases: Mapping[int, int]) -> None:
     for told, columns in ((True, ["page_url", "page_title"]), (False, [])):
         Visit.objects.bulk_create(
             [
@@ -86,8 +99,8 @@ def begin_visits(
                     account_id=arrival.account_id,
                     key=arrival.key,
                     process_id=process_id,
-                    began_at=record.now,
-                    expires_at=None if process_id else record.now + timedelta(seconds=leases[arrival.account_id]),
+                    began_at=now,
+                    expires_at=None if process_id else now + timedelta(seconds=leases[arrival.account_id]),
                     page_url=arrival.page_url or "",
                     page_title=arrival.page_title,
                 )
@@ -98,13 +111,13 @@ def begin_visits(
             unique_fields=["visitor", "key"],
             update_fields=["process", "ended_at", "expires_at", *columns],
         )
-    back = [visitors[visitor_id] for visitor_id in {a.visitor_id for a in arrivals} if not visitors[visitor_id].is_present]
-    if not back:
-        return []
-    for visitor in back:
+
+
+def _come_back(visitors: list[Visitor], dialogs: list[Dialog], record: Record) -> None:
+    """P6 for locked visitors who were away, and all their open dialogs, locked too; the caller writes the dialogs."""
+    for visitor in visitors:
         visitor.is_present, visitor.left_at = True, None
-    Visitor.objects.filter(pk__in=[visitor.pk for visitor in back]).update(is_present=True, left_at=None)
-    dialogs = lock_open_dialogs(back)
+    Visitor.objects.filter(pk__in=[visitor.pk for visitor in visitors]).update(is_present=True, left_at=None)
     catch_up(dialogs, record)
     assign_soon({dialog.account_id for dialog in dialogs if dialog.is_offline})
     for dialog in dialogs:
@@ -119,18 +132,36 @@ def begin_visits(
         record.steps(dialog, steps, state.NO_ABSENCE)
         if dialog.always_online:
             record.hint(dialog)  # whether the app is open is shown, too
-    return dialogs
 
 
-def page_wrote(arrival: Arrival, visitor: Visitor, record: Record, *, lease: int) -> list[Dialog]:
+def page_wrote(arrival: Arrival, visitor: Visitor, record: Record, *, lease: int, open_dialogs: list[Dialog]) -> list[Dialog]:
     """A message is a sign of life of its page (P2): the visit lasts one lease (seconds) from now, whichever process holds it.
 
-    The visitor is locked; returns the dialogs to write.
+    The visitor and all their open dialogs are locked; returns the dialogs to write.
     """
-    visit = Visit.objects.filter(visitor=visitor, key=arrival.key, ended_at=None)
-    if visitor.is_present and visit.update(expires_at=record.now + timedelta(seconds=lease)):
+    _renew_or_store_visit(arrival, record.now, record.now + timedelta(seconds=lease))
+    if visitor.is_present:
         return []
-    return begin_visits([arrival], {visitor.pk: visitor}, record, process_id=None)
+    _come_back([visitor], open_dialogs, record)
+    return open_dialogs
+
+
+def _renew_or_store_visit(arrival: Arrival, now: datetime, expires_at: datetime) -> None:
+    """One that is alive stays with the process that holds it; one that ended, or is not known, begins and is held by none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dialogs_visit (visitor_id, account_id, key, began_at, expires_at, page_url, page_title)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (visitor_id, key) DO UPDATE SET expires_at = excluded.expires_at,"
+            " process_id = CASE WHEN dialogs_visit.ended_at IS NULL THEN dialogs_visit.process_id END,"
+            " page_url = CASE WHEN dialogs_visit.ended_at IS NULL THEN dialogs_visit.page_url ELSE excluded.page_url END,"
+            " page_title = CASE WHEN dialogs_visit.ended_at IS NULL THEN dialogs_visit.page_title ELSE excluded.page_title END,"
+            " ended_at = NULL",
+            [
+                *(arrival.visitor_id, arrival.account_id, arrival.key),
+                *(connection.ops.adapt_datetimefield_value(moment) for moment in (now, expires_at)),
+                *(arrival.page_url or "", arrival.page_title),
+            ],
+        )
 
 
 class OutageBetween(Exception):

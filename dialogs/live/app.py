@@ -162,7 +162,19 @@ class LiveApp:
                 self.is_cut_off = True
                 await asyncio.sleep(AGAIN_AFTER)
 
+    async def _find_known_newcomers(self) -> None:
+        unknown = self.visits.take_unknown()
+        if not unknown:
+            return
+        try:
+            known = await self._in_database(actions.known_visitors, {visitor_id for visitor_id, _ in unknown})
+        except DatabaseError:
+            self.visits.unknown |= unknown
+            raise
+        self.visits.are_known(key for key in unknown if key[0] in known)
+
     async def _write_arrivals(self) -> None:
+        await self._find_known_newcomers()
         arrivals = self.visits.take_arrivals()
         try:
             while arrivals:
@@ -405,7 +417,11 @@ class LiveApp:
                 "service"
             )
 
-        await self._hold(news, [channel, board_channel], hold, receive)
+        self.visits.hold((claims["v"], claims["k"]))
+        try:
+            await self._hold(news, [channel, board_channel], hold, receive)
+        finally:
+            self.visits.release((claims["v"], claims["k"]))
         return {
             "since": self.hub.position(body.get("since")),
             "service": self.board.state(account_id, place),
@@ -458,6 +474,8 @@ class LiveApp:
                 raise Closed(streams.TRY_LATER, "this process is full")
             stream, heard = await opened(await streams.hello(receive), send, scope)
             self.streams.add(stream)
+            if page := _page(stream.claims):
+                self.visits.hold(page)
             stream.news()
             clock = asyncio.get_running_loop().time
             while True:
@@ -480,6 +498,8 @@ class LiveApp:
         finally:
             if stream is not None:
                 self.streams.remove(stream)
+                if page := _page(stream.claims):
+                    self.visits.release(page)
 
     async def _visit_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = await self._sign_of_visit(body, scope)
@@ -575,7 +595,13 @@ def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
         key=claims["k"],
         page_url=_text(page.get("url"), LONGEST_URL),
         page_title=_text(page.get("title"), LONGEST_TITLE),
+        token_digest=claims.get("n", ""),
     )
+
+
+def _page(claims: dict[str, Any]) -> Key | None:
+    """The page that a visit's ticket is for; None for a workspace's."""
+    return (claims["v"], claims["k"]) if "k" in claims else None
 
 
 def _session(claims: dict[str, Any]) -> datetime:

@@ -12,6 +12,7 @@ IN_FLIGHT = 0.5  # seconds after a goodbye in which a sign may still arrive that
 SETTLING = 0.3  # seconds a due goodbye still waits, so that every page heard of within the 2 s is written first
 DEFAULT_LEASE = 30.0
 OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
+HELD_FOR = 10.0  # seconds that a page of somebody without a row is heard on streams or polls before one is made
 
 Key = tuple[int, str]
 Ended = tuple[Key, float, "Alive"]  # and its steady moment
@@ -28,6 +29,15 @@ class Alive:
     in_doubt: bool = False  # its row may say that it ended
 
 
+@dataclass(slots=True)
+class Newcomer:
+    """The visit of somebody who may have no row: written once one is found, or streams or polls have held its page long enough."""
+
+    arrival: Arrival
+    held: int = 0  # streams and polls open now
+    since: float | None = None  # when the first one opened
+
+
 class Visits:
     """The visits one live process holds."""
 
@@ -38,6 +48,9 @@ class Visits:
         self.of_account: Counter[int] = Counter()
         self.leaving: dict[Key, float] = {}
         self.arrivals: dict[Key, Arrival] = {}
+        self.newcomers: dict[Key, Newcomer] = {}
+        self.unknown: set[Key] = set()  # newcomers of whom the database has not been asked yet
+        self.ripening: dict[Key, float] = {}  # when a newcomer's page will have been held long enough
         self.silent: list[Ended] = []
         self.leases: dict[int, float] = {}
         self.last_look = clock()
@@ -49,7 +62,46 @@ class Visits:
             self.alive[key] = Alive(arrival.account_id, self.clock())
             self.of_visitor[arrival.visitor_id] += 1
             self.of_account[arrival.account_id] += 1
-            self.arrivals[key] = arrival
+            if arrival.token_digest:
+                self.newcomers[key] = Newcomer(arrival)
+                self.unknown.add(key)
+            else:
+                self.arrivals[key] = arrival
+
+    def hold(self, key: Key) -> None:
+        """A stream or poll of the page opened."""
+        if newcomer := self.newcomers.get(key):
+            newcomer.held += 1
+            if newcomer.since is None:
+                newcomer.since = self.clock()
+            self.ripening.setdefault(key, newcomer.since + HELD_FOR)
+
+    def release(self, key: Key) -> None:
+        """A stream or poll of the page closed."""
+        if newcomer := self.newcomers.get(key):
+            newcomer.held -= 1
+
+    def take_unknown(self) -> set[Key]:
+        """Newcomers of whom the database is to be asked; the caller answers with `are_known`, or puts them back."""
+        unknown, self.unknown = self.unknown, set()
+        return unknown
+
+    def are_known(self, keys: Iterable[Key]) -> None:
+        """The visitors of these visits have rows: a ticket may be older than its visitor's first message."""
+        for key in keys:
+            if newcomer := self.newcomers.pop(key, None):
+                self.arrivals[key] = newcomer.arrival
+
+    def _ripen(self) -> None:
+        """Newcomers whose pages have been held long enough arrive; one that nothing holds now waits until it is held again."""
+        now = self.clock()
+        for key, at in list(self.ripening.items()):
+            newcomer = self.newcomers.get(key)
+            if newcomer is not None and newcomer.held > 0:
+                if at > now:
+                    continue
+                self.are_known([key])
+            del self.ripening[key]
 
     def renew(self, key: Key) -> bool:
         """A sign of life of a visit this process may hold; False when it does not."""
@@ -80,6 +132,7 @@ class Visits:
 
     def take_arrivals(self) -> list[Arrival]:
         """Visits not written yet; the caller gives them back with `put_back` when it could not write them."""
+        self._ripen()
         taken, self.arrivals = self.arrivals, {}
         return list(taken.values())
 
@@ -110,10 +163,13 @@ class Visits:
             if visit is None or visit.goodbye_at is not None or visit.is_given_up:
                 continue
             if now < self._ends_at(visit) - self._notice(visit):
+                self.are_known([key])
                 self._tell_again(key, visit)
 
     def _tell_again(self, key: Key, visit: Alive) -> None:
         visit.is_given_up = visit.in_doubt = False
+        if key in self.newcomers:
+            return
         # without an address: the stored one stays
         self.arrivals.setdefault(key, Arrival(key[0], visit.account_id, key[1], page_url=None))
 
@@ -184,6 +240,8 @@ class Visits:
         visit = self.alive.pop(key)
         self.leaving.pop(key, None)
         self.arrivals.pop(key, None)
+        self.newcomers.pop(key, None)
+        self.unknown.discard(key)
         for counter, name in ((self.of_visitor, key[0]), (self.of_account, visit.account_id)):
             counter[name] -= 1
             if not counter[name]:

@@ -172,6 +172,8 @@ class VisitorView(APIView, ABC):
     def ticket(self, visitor: Visitor, visit: str, department: Department | None, language: Language) -> str:
         """X5: for the live app only; useless for reading or writing."""
         claims = {"a": self.account.pk, "v": visitor.pk, "k": visit, "d": department.pk if department else None, "l": language.pk}
+        if visitor._state.adding:
+            claims["n"] = visitor.token_digest
         return tickets.issue(tickets.VISIT, claims)
 
     def missing(self, visitor: Visitor) -> list[str]:
@@ -182,6 +184,8 @@ class VisitorView(APIView, ABC):
 
     def conversation(self, visitor: Visitor, *, number: int = 0, after: int = 0) -> dict[str, Any] | None:
         """What the visitor may see of the newest open dialog, else of the last one (W4, P11); None before the first."""
+        if visitor._state.adding:
+            return None
         theirs = Dialog.objects.filter(visitor=visitor).select_related("operator").order_by("-pk")
         dialog = theirs.filter(state__in=OPEN_STATES).first() or theirs.first()
         if dialog is None:
@@ -228,7 +232,10 @@ def _asked_languages(given: Mapping[str, Any]) -> list[str]:
 
 
 class SessionView(VisitorView):
-    """A page begins: who the visitor is, the live ticket, the service state, every word and the conversation."""
+    """A page begins: who the visitor is, the live ticket, the service state, every word and the conversation.
+
+    Nothing is stored of somebody new: their token is signed, and what it stands for is stored with their first message.
+    """
 
     accepts = accepts.SessionSerializer
 
@@ -239,7 +246,8 @@ class SessionView(VisitorView):
         if given["token"]:
             visitor = self.find_visitor(given["token"])
         else:
-            visitor, new_token = visitors.welcome(self.account)
+            new_token = visitors.new_token(self.account)
+            visitor = self.find_visitor(new_token)
         place = (department.pk if department else None, language.pk)
         online = place in service_states([self.account.pk], database_now())[self.account.pk]
         answer = {
@@ -321,17 +329,21 @@ class MessagesView(VisitorView):
             page_title=given["page"]["title"],
         )
         try:
-            written = visitor_writes(self.account.pk, visitor.pk, submission)
+            newcomer = visitor if visitor._state.adding else None
+            written = visitor_writes(self.account.pk, visitor.pk, submission, newcomer=newcomer)
+        except Visitor.DoesNotExist:
+            raise UnknownToken from None  # forgotten meanwhile: the widget asks who it is and sends again
         except ContactsMissing as refusal:
             names = self.form.names_of(refusal.fields)
             raise ValidationError({name: [_("Fill in this field.")] for name in names}) from None
-        visitor.refresh_from_db(fields=["name", "email", "phone", "own_fields"])
-        conversation = self.conversation(visitor, number=given["number"], after=given["after"])
+        conversation = self.conversation(self.find_visitor(given["token"]), number=given["number"], after=given["after"])
         created = status.HTTP_200_OK if written.repeated else status.HTTP_201_CREATED
         return Response({"number": written.dialog.number, "conversation": conversation}, created)
 
     def may_start(self, visitor: Visitor, department: Department | None, language: Language) -> bool:
         """Would a message start a dialog? An email-only one is joined only while nobody is online (M10)."""
+        if visitor._state.adding:
+            return True
         open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).values_list("email_only", "in_workspace"))
         if any(not email_only or in_workspace for email_only, in_workspace in open_dialogs):
             return False
@@ -350,6 +362,8 @@ class ContactsView(VisitorView):
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
         enforce("visitor_write", str(visitor.pk))
+        if visitor._state.adding:
+            raise NotFound(_("You have no inquiry yet: write a message first."))
         leave_contacts(visitor.pk, given["contacts"])
         visitor.refresh_from_db(fields=["name", "email", "phone", "own_fields"])
         return Response({"conversation": self.conversation(visitor, number=given["number"], after=given["after"])})

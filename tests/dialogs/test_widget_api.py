@@ -126,20 +126,56 @@ class TestScript:
 
 class TestSession:
     def test_a_new_visitor_gets_a_token_of_which_only_the_digest_is_kept(self, account):
-        answer = Page(account).open()
+        page = Page(account)
+        answer = page.open()
+        page.leave()
         visitor = Visitor.objects.get()
         assert len(answer["token"]) >= 40
         assert visitor.token_digest == hashlib.sha256(answer["token"].encode()).hexdigest()
         assert answer["token"] not in str(Visitor.objects.values())
 
-    def test_a_known_visitor_gets_no_second_token_and_no_second_row(self, page):
-        assert "token" not in page.open()
-        assert Visitor.objects.count() == 1
+    def test_somebody_who_only_looks_leaves_no_row(self, account):
+        for _ in range(100):
+            page = Page(account)
+            page.open()
+            assert "token" not in page.open()
+            assert page.post("ticket", **page.place, page=page.page).status_code == 200
+            assert page.post("conversation").json() == {"conversation": None}
+        assert Visitor.objects.count() == 0
+
+    def test_the_next_page_before_the_first_message_is_the_same_visitors(self, page):
+        visitor = tickets.read(tickets.VISIT, page.open()["ticket"])["v"]
+        page.leave()
+        assert Visitor.objects.get().pk == visitor
+        claims = tickets.read(tickets.VISIT, page.open()["ticket"])
+        assert claims["v"] == visitor
+        assert "n" not in claims
+
+    @pytest.mark.parametrize("verb", ["session", "ticket", "conversation", "messages", "contacts", "end"])
+    def test_a_token_signed_for_another_account_is_unknown(self, account, other_account, verb):
+        theirs = Page(other_account, department="")
+        theirs.open()
+        page = Page(account, token=theirs.token)
+        body = {"text": "Hello", "key": KEY, "contacts": {"email": "marina@mail.example"}, "number": 1}
+        assert page.post(verb, **page.place, page=page.page, **body).status_code == 401
+        assert not Visitor.objects.exists()
+
+    def test_a_token_changed_in_one_place_is_unknown(self, page):
+        for place in range(len(page.token)):
+            other = "A" if page.token[place] != "A" else "B"
+            forged = page.token[:place] + other + page.token[place + 1 :]
+            assert page.post("conversation", token=forged).status_code == 401
+
+    def test_who_has_written_nothing_has_no_contacts_to_leave_and_no_chat_to_end(self, page):
+        assert page.post("contacts", contacts={"email": "marina@mail.example"}).status_code == 404
+        assert page.post("end", number=1).status_code == 404
+        assert not Visitor.objects.exists()
 
     def test_the_ticket_is_for_this_visit_alone_and_says_nothing_to_the_api(self, account, page):
         ticket = page.open()["ticket"]
         claims = tickets.read(tickets.VISIT, ticket)
         support, english = account.departments.get(slug="support"), account.languages.get(code="en")
+        page.leave()
         found = {name: claims[name] for name in "avkdl"}
         assert found == {"a": account.pk, "v": Visitor.objects.get().pk, "k": VISIT, "d": support.pk, "l": english.pk}
         assert page.token not in ticket
@@ -621,7 +657,6 @@ class TestLimits:
         settings.RATE_LIMITS = settings.RATE_LIMITS | {"visitor_session": "1/min"}
         Page(account).open()
         assert Page(account).post("session", visit=VISIT).status_code == 429
-        assert Visitor.objects.count() == 1
 
     def test_tickets_for_made_up_visits_are_limited_by_address(self, account, settings):
         settings.RATE_LIMITS = settings.RATE_LIMITS | {"visitor_session": "4/min"}
