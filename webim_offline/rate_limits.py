@@ -4,6 +4,7 @@ Without Redis, and as long as it is away, each process counts for itself: a limi
 are processes, but it holds, and nobody waits for it.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -83,10 +84,10 @@ def rate(name: str) -> tuple[int, int]:
 
 
 def spend(name: str, client: str) -> int:
-    """Count one request of `client`, an id, network or hash. Returns 0, or for one too many, which is not counted, the seconds to wait.
+    """Count one request of `client`, which is an id, a network or a hash.
 
-    The window slides: of the last period's requests as many count as if they had come evenly. Counting and judging are one
-    step, so that many requests at once are not one.
+    Returns 0, or for one too many, which is not counted, the seconds to wait. The window slides: of the last period's
+    requests as many count as if they had come evenly. Counting and judging are one step, so that many at once are not one.
     """
     most, period = rate(name)
     into = time.time() % period
@@ -116,10 +117,8 @@ def forget(name: str, client: str) -> None:
     """Whatever was spent of this limit no longer counts."""
     places = _places(name, client)
     in_memory.forget(*places)  # also what was counted here while Redis was away
-    try:
+    with contextlib.suppress(redis_gate.Away):
         redis_gate.ask(lambda redis: redis.delete(*places))
-    except redis_gate.Away:
-        pass
 
 
 def _places(name: str, client: str) -> tuple[str, str]:

@@ -40,11 +40,11 @@ class Gate:
         self.url = url
         self.client = redis.Redis.from_url(url, **QUICK)
         self._lock = threading.Lock()
-        self._is_away = False
+        self.is_away = False
 
     def ask(self, question: Callable[[redis.Redis], Answer]) -> Answer:
         """The answer to `question`, which gets the client. Raises Away."""
-        if self._is_away:
+        if self.is_away:
             raise Away
         try:
             return question(self.client)
@@ -54,15 +54,15 @@ class Gate:
 
     def _note(self, error: Exception) -> None:
         with self._lock:
-            if self._is_away:
+            if self.is_away:
                 return
-            self._is_away = True
+            self.is_away = True
         logger.warning("Redis is away, limits are counted in each process and hints wait until it is back: %s", error)
         threading.Thread(target=self._watch, name="redis-gate", daemon=True).start()
 
     def _watch(self) -> None:
         pause = threading.Event()
-        while self._is_away:
+        while self.is_away:
             pause.wait(ASK_AGAIN)
             try:
                 # a Redis that is full or only a replica answers a ping and is of no use
@@ -70,18 +70,15 @@ class Gate:
             except (redis.RedisError, OSError):
                 continue
             logger.warning("Redis is back")
-            self._is_away = False
+            self.is_away = False
 
 
 _gates: dict[str, Gate] = {}
 _lock = threading.Lock()
 
 
-def gate() -> Gate | None:
-    """The way to the Redis of this installation; None for one without."""
-    url = settings.REDIS_URL
-    if not url:
-        return None
+def gate(url: str) -> Gate:
+    """The one way of this process to the Redis of that address."""
     with _lock:
         if url not in _gates:
             _gates[url] = Gate(url)
@@ -90,7 +87,6 @@ def gate() -> Gate | None:
 
 def ask(question: Callable[[redis.Redis], Answer]) -> Answer:
     """The answer of this installation's Redis to `question`. Raises Away, at once where there is no Redis."""
-    way = gate()
-    if way is None:
+    if not settings.REDIS_URL:
         raise Away
-    return way.ask(question)
+    return gate(settings.REDIS_URL).ask(question)
