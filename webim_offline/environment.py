@@ -95,7 +95,7 @@ def database(url: str, embedded_file: Path) -> dict:
     # a database host that swallows packets must not hold a process for libpq's two minutes
     # what comes again and again is planned once a connection; of ours only what goes through statements.run_together
     options = {"connect_timeout": 5, "prepare_threshold": 5} | config.get("OPTIONS", {})
-    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+    return config | {"ENGINE": "webim_offline.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
 def sqlite(path: Path) -> dict:

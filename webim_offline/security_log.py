@@ -9,6 +9,10 @@ import time
 from collections import OrderedDict
 from enum import StrEnum
 
+from django.http import HttpRequest
+
+from webim_offline.client_address import client_network
+
 logger = logging.getLogger("security")
 
 MOST_LINES = 60  # of refusals, a minute for each event and network; then how many more there were
@@ -40,7 +44,7 @@ class Outcome(StrEnum):
     LIMITED = "limited"  # not even looked at: too many attempts
 
 
-Source = tuple[Event, str]  # what was refused, to which network
+Source = tuple[str, str]  # what was refused, to which network
 
 
 class Suppressor:
@@ -54,7 +58,7 @@ class Suppressor:
         self._minutes: OrderedDict[Source, tuple[float, int]] = OrderedDict()  # since when, and how many; the oldest first
         self._timer: threading.Timer | None = None
 
-    def lets_through(self, event: Event, network: str) -> bool:
+    def lets_through(self, event: str, network: str) -> bool:
         """Count one refusal. May it be written?"""
         now = time.monotonic()
         with self._lock:
@@ -137,3 +141,16 @@ def record(
     said = "".join(f" {name}={value}" for name, value in facts.items() if value not in {None, ""})
     level = logging.INFO if outcome == Outcome.DONE else logging.WARNING
     logger.log(level, "event=%s outcome=%s%s", event, outcome, said)
+
+
+def record_request(request: HttpRequest, event: Event, outcome: Outcome, *, reason: str, account_id: int | None = None) -> None:
+    """`record` about a request: whose it is, as far as that is known already (nobody is looked up for it), and from where."""
+    person = getattr(request, "_cached_user", None)  # Django's, once the page has asked who is there
+    record(
+        event,
+        outcome,
+        operator_id=getattr(person, "pk", None),
+        account_id=account_id or getattr(person, "account_id", None),
+        network=client_network(request),
+        reason=reason,
+    )
