@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from dialogs.models import Message
 from tests import people
+from webim_offline.pages import Pages
 
 KEPT = "The request holds characters that cannot be kept. Leave them out and try again."
 FORM = "application/x-www-form-urlencoded"
@@ -114,10 +115,22 @@ def test_a_form_that_is_none_is_never_a_failure_of_ours(account, url, content_ty
     assert not Message.objects.filter(kind="operator").exists()
 
 
-@pytest.mark.parametrize("charset", ["rot13", "unicode_escape", "utf-16", "hex", "no-such-thing", "utf-7"])
-def test_a_query_in_a_strange_encoding(as_vera, charset):
-    answer = as_vera.get("/workspace/archive/?q=%5Cud800", CONTENT_TYPE=f"text/html; charset={charset}")
-    assert answer.status_code == 400
+STRANGE = [
+    *(f"text/html; charset={charset}" for charset in ("rot13", "unicode_escape", "utf-16", "hex", "no-such-thing", "utf-7")),
+    "text/html; charset*=rot13''tea",
+    "text/html; charset=" + "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content_type", STRANGE, ids=lambda text: text[:40])
+@pytest.mark.parametrize("query", ["q=%5Cud800", "&".join(f"a{number}=1" for number in range(1_001))], ids=["one", "many"])
+def test_a_query_in_a_strange_encoding(db, rf, content_type, query):
+    """As a server asks: the test client makes requests of its own."""
+    answers = []
+    environ = rf.get(f"/accounts/login/?{query}").environ | {"CONTENT_TYPE": content_type}
+    body = Pages()(environ, lambda status, headers: answers.append(status))
+    assert "cannot be understood" in b"".join(body).decode()
+    assert answers == ["400 Bad Request"]
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii", "ISO-8859-1"])
