@@ -15,6 +15,11 @@ from django.core.cache.backends.locmem import LocMemCache
 from webim_offline import redis_gate
 
 NOTHING = object()
+# INCRBY alone would make a key that lasts for ever, and stumble over what is no integer
+RAISE = """
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'string' and string.match(value, '^-?%d+$') then return redis.call('INCRBY', KEYS[1], ARGV[1]) end
+"""
 Key = str
 
 
@@ -94,11 +99,7 @@ class SharedCache(BaseCache):
         """The raised count. Raises ValueError where there is none."""
         place = self.make_and_validate_key(key, version=version)
 
-        def raised(client: redis.Redis) -> int | None:
-            # read first: INCR would make a key that lasts for ever, and stumble over what is no integer
-            return client.incrby(place, delta) if type(_read(client.get(place))) is int else None
-
-        count = self._ask(raised, lambda: self._own.incr(place, delta))
+        count = self._ask(lambda client: client.eval(RAISE, 1, place, delta), lambda: self._own.incr(place, delta))
         if count is None:
             raise ValueError(f"There is no count {key!r}.")
         return count
