@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dialogs.state import Facts, Step, Timeouts
 from dialogs.state import wake_at as next_alarm
+from operators.email_fields import AddressField
 from operators.models import Account, Department, Language, Operator
 
 LONGEST_TEXT = 4000  # characters of one message (X3)
@@ -26,7 +27,7 @@ class Visitor(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="+", verbose_name=_("account"))
     token_digest = models.CharField(max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=120, blank=True)
-    email = models.EmailField(_("email"), blank=True)
+    email = AddressField(_("email"), blank=True)
     phone = models.CharField(_("phone"), max_length=40, blank=True)
     own_fields = models.JSONField(_("own fields"), default=dict, blank=True)
     created_at = models.DateTimeField(_("first seen"), db_default=Now(), editable=False)

@@ -112,13 +112,12 @@ def _waiting_counts(account: Account) -> dict[tuple[int | None, int, bool], int]
     Index dialog_queue_head: counting 100,000 dialogs for each panel would take longer than all the rest of it.
     """
     key = f"waiting:{account.pk}:{account.created_at.timestamp()}"
-    counts: dict[tuple[int | None, int, bool], int] | None = cache.get(key)
-    if counts is None:
+    known: list[tuple[int | None, int, bool, int]] | None = cache.get(key)
+    if known is None:
         rows = Dialog.objects.filter(account=account, state=State.QUEUE, operator=None, in_workspace=True).order_by()
-        grouped = rows.values_list("department_id", "language_id", "is_offline").annotate(count=Count("*"))
-        counts = {(department, language, kind): count for department, language, kind, count in grouped}
-        cache.set(key, counts, COUNTS_LAST)
-    return counts
+        known = list(rows.values_list("department_id", "language_id", "is_offline").annotate(count=Count("*")))
+        cache.set(key, known, COUNTS_LAST)
+    return {(department, language, kind): count for department, language, kind, count in known}
 
 
 def held(operator: Operator) -> QuerySet[Dialog]:

@@ -17,6 +17,7 @@ from dialogs import metrics as dialogs
 from notifications.models import OutgoingEmail
 from webim_offline.client_address import client_address
 from webim_offline.database_clock import database_now
+from webim_offline.security_log import Event, Outcome, record_request
 
 
 def figures(now: datetime) -> Iterator[dialogs.Figure]:
@@ -35,6 +36,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, for METRICS_ALLOW; everyone else gets a 403."""
     address = client_address(request)
     if address is None or not any(address in network for network in settings.METRICS_ALLOW):
+        record_request(request, Event.DENIAL, Outcome.REFUSED, reason="metrics")
         return HttpResponseForbidden("Only for METRICS_ALLOW.\n", content_type="text/plain; charset=utf-8")
     lines = []
     for name, explained, samples in figures(database_now()):

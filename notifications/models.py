@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from dialogs.models import Dialog
+from operators.email_fields import AddressField
 from operators.models import Account
 
 
@@ -37,7 +38,7 @@ class OutgoingEmail(models.Model):
     dialog = models.ForeignKey(Dialog, models.PROTECT, related_name="letters", verbose_name=_("dialog"))
     kind = models.CharField(_("kind"), max_length=10, choices=LetterKind)
     dedupe_key = models.CharField(max_length=120, unique=True, editable=False)
-    recipient = models.EmailField(_("recipient"), max_length=320)
+    recipient = AddressField(_("recipient"), max_length=320)
     subject = models.CharField(_("subject"), max_length=200)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"))

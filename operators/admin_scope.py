@@ -21,6 +21,8 @@ from django.utils.translation import gettext_lazy
 
 from operators.forms import ScopedForm
 from operators.models import Account
+from webim_offline.errors import too_many
+from webim_offline.rate_limits import spend
 
 MOST_CHOICES = 100  # rows offered by a filter
 # what may follow the name of a filter's field in a list's address
@@ -123,6 +125,9 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         return super().construct_change_message(request, form, [], add)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # the first page asks for nothing
+        if request.GET and (wait := spend("operator_search", str(request.user.pk))):
+            return too_many(request, wait, "operator_search")
         # the bare name: "Select … to change" cannot be declined in Russian
         return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
 

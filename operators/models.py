@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from operators.email_fields import AddressField
 from operators.validators import origins, validate_addresses, validate_sites, validate_time_zone
 
 LONGEST_TIME = 30 * 24 * 3600  # seconds; the ceiling of every time setting (interfaces.md)
@@ -281,7 +282,7 @@ class Operator(AbstractBaseUser):
         error_messages={"unique": _("This login is taken.")},
     )
     name = models.CharField(_("name"), max_length=120, help_text=_("Visitors see it above answers."))
-    email = models.EmailField(_("email"), blank=True)
+    email = AddressField(_("email"), blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.OPERATOR)
     account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="operators", verbose_name=_("account"))
     departments = models.ManyToManyField(Department, blank=True, related_name="operators", verbose_name=_("departments"))

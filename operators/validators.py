@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
+
+from webim_offline.email_addresses import is_address
 
 MOST_ADDRESSES = 10
 MOST_SITES = 50
@@ -22,10 +23,8 @@ def validate_addresses(text: str) -> None:
     """One to ten e-mail addresses, comma-separated; says which one is wrong."""
     found = addresses(text)
     for address in found:
-        try:
-            validate_email(address)
-        except ValidationError:
-            raise ValidationError(_("“%(address)s” is not an email address."), params={"address": address}) from None
+        if not is_address(address):
+            raise ValidationError(_("“%(address)s” is not an email address."), params={"address": address})
     if text.strip() and not found:
         raise ValidationError(_("Write at least one email address."))
     if len(found) > MOST_ADDRESSES:

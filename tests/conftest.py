@@ -1,9 +1,11 @@
 """Fixtures for all tests. Set DATABASE_URL (and REDIS_URL) to run the same suite on PostgreSQL and Redis."""
 
 import pytest
+from django.core.cache import cache
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import people
+from webim_offline import rate_limits, security_log
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,6 +24,14 @@ def static_files_found_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits():
+    """Nobody has asked for anything yet, nor is anything left out of the security log: ids and addresses come again."""
+    cache.clear()  # in a Redis the rate limits as well
+    rate_limits.in_memory.clear()
+    security_log.suppressor.clear()
 
 
 @pytest.fixture

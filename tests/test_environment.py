@@ -75,7 +75,7 @@ def test_no_database_address_means_the_embedded_file():
 
 def test_a_postgresql_address():
     found = env.database("postgres://user:p%40ss@db.example:6432/name", Path("x"))
-    assert (found["ENGINE"], found["HOST"], found["PORT"]) == ("django.db.backends.postgresql", "db.example", 6432)
+    assert (found["ENGINE"], found["HOST"], found["PORT"]) == ("webim_offline.postgresql", "db.example", 6432)
     assert (found["USER"], found["PASSWORD"], found["NAME"]) == ("user", "p@ss", "name")
     assert found["OPTIONS"]["connect_timeout"] == 5
     assert env.database("postgres://db/name?connect_timeout=9", Path("x"))["OPTIONS"]["connect_timeout"] == 9

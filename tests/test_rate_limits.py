@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from webim_offline import rate_limits
-from webim_offline.rate_limits import spend
+from webim_offline.rate_limits import forget, give_back, spend
 
 names = count()
 
@@ -65,3 +65,43 @@ def test_many_at_once_are_not_one(client, settings):
     with ThreadPoolExecutor(8) as several:
         waits = list(several.map(lambda _: spend("tea", client), range(100)))
     assert waits.count(0) == 20
+
+
+def test_what_is_given_back_does_not_count(at, client):
+    for _ in range(4):
+        spend("tea", client)
+    give_back("tea", client)
+    assert [spend("tea", client) for _ in range(2)] == [0, 60]
+
+
+def test_it_can_be_given_back_after_the_turn_of_a_minute(at, client):
+    at(59)
+    for _ in range(4):
+        spend("tea", client)
+    at(60)
+    give_back("tea", client)
+    assert [spend("tea", client) > 0 for _ in range(2)] == [False, True]
+
+
+def test_more_is_never_given_back_than_was_spent(at, client):
+    for _ in range(9):
+        give_back("tea", client)
+    assert [spend("tea", client) > 0 for _ in range(5)] == [False] * 4 + [True]
+
+
+def test_what_is_forgotten_does_not_count(at, client):
+    at(59)
+    for _ in range(3):
+        spend("tea", client)
+    at(60)
+    spend("tea", client)
+    forget("tea", client)
+    assert [spend("tea", client) > 0 for _ in range(5)] == [False] * 4 + [True]
+
+
+def test_a_process_does_not_remember_for_ever(at, monkeypatch):
+    monkeypatch.setattr(rate_limits, "MOST_KEPT", 10)
+    memory = rate_limits.InMemory()
+    for number in range(100):
+        memory.spend(f"client-{number}", "", 1, 4)
+    assert len(memory._counts) == 10

@@ -2,10 +2,10 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from webim_offline.pages import pages
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
-django_application = get_wsgi_application()
+django_application = pages()
 
 from a2wsgi import WSGIMiddleware  # noqa: E402 - Django must be set up first
 

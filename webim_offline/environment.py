@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.core.validators import validate_email
+from django.core.exceptions import ImproperlyConfigured
+
+from webim_offline.email_addresses import is_address
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
@@ -94,7 +95,7 @@ def database(url: str, embedded_file: Path) -> dict:
     # a database host that swallows packets must not hold a process for libpq's two minutes
     # what comes again and again is planned once a connection; of ours only what goes through statements.run_together
     options = {"connect_timeout": 5, "prepare_threshold": 5} | config.get("OPTIONS", {})
-    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+    return config | {"ENGINE": "webim_offline.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
 def sqlite(path: Path) -> dict:
@@ -183,10 +184,8 @@ def sender(name: str, default: str) -> str:
     value = text(name)
     if not value:
         return default
-    try:
-        validate_email(parseaddr(value)[1] if value.isprintable() else "")
-    except ValidationError:
-        raise Refused(f"{name}={value!r} is not an e-mail address.") from None
+    if not (value.isprintable() and is_address(parseaddr(value)[1], here=True)):
+        raise Refused(f"{name}={value!r} is not an e-mail address.")
     return value
 
 

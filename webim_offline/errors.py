@@ -1,28 +1,121 @@
-"""What pages answer when something fails: while the database is away a 503 that says when to come again, else a 500."""
+"""What is answered when something is refused or fails: a sentence that a person can act on, in the form the asker can show.
+
+The database away, or a statement that took too long: a 503 that says when to come again. Another failure is a 500. What was
+refused is told once to the security log.
+"""
 
 import sys
 
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views import defaults
+from django.views.decorators.csrf import requires_csrf_token
+
+from webim_offline.input_check import NotText
+from webim_offline.security_log import Event, Outcome, record_request
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 COME_AGAIN = 5  # seconds, as Retry-After
+VISITOR_API = "/widget/api/"
+CANCELLED = "57014"  # SQLSTATE of a statement that took longer than its connection allows
+
+
+def took_too_long(error: BaseException | None) -> bool:
+    """Did PostgreSQL stop a statement because of its `statement_timeout`?"""
+    return isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) == CANCELLED
+
+
+def _asks_by_script(request: HttpRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"
+
+
+def _language(request: HttpRequest) -> str:
+    # where the page's own language was not chosen yet, the browser's
+    chosen = translation.get_language() if hasattr(request, "LANGUAGE_CODE") else None
+    return chosen or translation.get_language_from_request(request)
+
+
+def say(request: HttpRequest, sentence: str, status: int, *, template: str = "refused.html", wait: int = 0) -> HttpResponse:
+    """The sentence as JSON for the widget and for our pages' scripts, else as a page; `wait` seconds as Retry-After."""
+    if request.path_info.startswith(VISITOR_API):
+        body = {"detail": sentence} | ({"retry_after": wait} if wait else {})
+        response: HttpResponse = JsonResponse(body, status=status)
+        response["Access-Control-Allow-Origin"] = "*"
+        response["Access-Control-Expose-Headers"] = "Retry-After"
+    elif _asks_by_script(request):
+        response = JsonResponse({"error": sentence}, status=status)
+    else:
+        response = HttpResponse(render_to_string(template, {"sentence": sentence}), status=status)
+    if wait:
+        response["Retry-After"] = str(wait)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500."""
-    if not isinstance(sys.exc_info()[1], DATABASE_AWAY):
+    error = sys.exc_info()[1]
+    if not isinstance(error, DATABASE_AWAY):
         return defaults.server_error(request)
     # the person's own choice of language is in the database
     with translation.override(translation.get_language_from_request(request)):
-        if request.headers.get("X-Requested-With") == "fetch":
-            response: HttpResponse = JsonResponse({"error": _("This cannot be done right now. Try again in a moment.")}, status=503)
-        else:
-            response = HttpResponse(render_to_string("503.html"), status=503)
-    response["Retry-After"] = str(COME_AGAIN)
-    response["Cache-Control"] = "no-store"
-    return response
+        if took_too_long(error):
+            return say(request, too_long(), 503, template="503.html", wait=COME_AGAIN)
+        if _asks_by_script(request) or request.path_info.startswith(VISITOR_API):
+            return say(request, _("This cannot be done right now. Try again in a moment."), 503, wait=COME_AGAIN)
+        return say(request, "", 503, template="503.html", wait=COME_AGAIN)
+
+
+def too_long() -> str:
+    """The sentence for a statement that was stopped."""
+    return _("This took too long and was stopped. Ask for less at once, or try again in a moment.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: a request that cannot be understood (400) or is too large (413)."""
+    with translation.override(_language(request)):
+        if isinstance(exception, DisallowedHost):
+            record_request(request, Event.DENIAL, Outcome.REFUSED, reason="host")
+            return say(request, _("This service is not at this address. Use the address that you were given."), 400)
+        if isinstance(exception, (RequestDataTooBig, TooManyFilesSent)):
+            record_request(request, Event.INPUT, Outcome.REFUSED, reason="too large")
+            return say(request, _("The request is too large. Send less at once."), 413)
+        if isinstance(exception, NotText):
+            record_request(request, Event.INPUT, Outcome.REFUSED, reason="not text")
+            return say(request, _("The request holds characters that cannot be kept. Leave them out and try again."), 400)
+        record_request(request, Event.INPUT, Outcome.REFUSED, reason="not understood")
+        return say(request, _("The request cannot be understood. Go back, reload the page and try again."), 400)
+
+
+@requires_csrf_token
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    record_request(request, Event.DENIAL, Outcome.REFUSED, reason="not allowed")
+    with translation.override(_language(request)):
+        if _asks_by_script(request):
+            return say(request, _("You may not do this."), 403)
+        return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token, or from another site."""
+    record_request(request, Event.DENIAL, Outcome.REFUSED, reason="csrf")
+    with translation.override(_language(request)):
+        sentence = _("This page is out of date. Reload it and try again.")
+        return say(request, sentence, 403, template="403_csrf.html")
+
+
+def too_many(request: HttpRequest, wait: int, limit: str) -> HttpResponse:
+    """429 for a person's page: `wait` seconds, and the name of the limit that was reached."""
+    record_request(request, Event.LIMIT, Outcome.LIMITED, reason=limit)
+    sentence = ngettext(
+        "That was too much in a short time. Try again in %(seconds)s second.",
+        "That was too much in a short time. Try again in %(seconds)s seconds.",
+        wait,
+    )
+    return say(request, sentence % {"seconds": wait}, 429, wait=wait)

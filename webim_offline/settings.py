@@ -16,6 +16,8 @@ REDIS_URL = env.redis_url("REDIS_URL")
 EMBEDDED = not DATABASE_URL
 DATABASES = {"default": env.database(DATABASE_URL, VAR_DIR / "webim_offline.sqlite3")}
 
+WEB_STATEMENT_TIMEOUT = 10.0  # seconds of one statement of a page, on PostgreSQL
+
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.port("PORT", 8000)
 PUBLIC_URL = env.public_url(f"http://{f'[{HOST}]' if ':' in HOST else HOST}:{PORT}")
@@ -51,14 +53,20 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "webim_offline.web_statements.web_statements_middleware",
+    "webim_offline.input_check.InputMiddleware",
+    "webim_offline.bare_addresses.bare_addresses_middleware",
+    # from here on for BARE_ADDRESSES no more
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "operators.middleware.page_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+# no cookie is read or written below these: other people's pages, every cache on the way, and probes ask for them
+BARE_ADDRESSES = ("/widget/", "/workspace/scripts/", "/static/", "/healthz", "/metrics")
 
 ROOT_URLCONF = "webim_offline.urls"
 WSGI_APPLICATION = "webim_offline.wsgi.application"
@@ -81,7 +89,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "webim_offline.shared_cache.SharedCache", "LOCATION": REDIS_URL}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -108,13 +116,19 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 60
 
-# X3: stated defaults of the write limits, "count/period"; Retry-After tells the client when to come again.
+# X3: stated defaults, "count/period"; Retry-After tells the client when to come again. A network is an IPv4 address or an
+# IPv6 /64: a whole office may stand behind one.
 RATE_LIMITS = {
-    "visitor_session": "600/min",
-    "dialog_start_visitor": "10/min",
-    "dialog_start_address": "60/min",
-    "visitor_write": "120/min",
-    "login_failures": "10/min",
+    "visitor_session": "600/min",  # a network: pages that begin, and fresh tickets
+    "visitor_read": "120/min",  # a visitor: readings of the conversation; each hint makes every page of theirs read once
+    "visitor_read_address": "1200/min",  # a network: the same
+    "unknown_token": "60/min",  # a network: tokens of visitors that are not known here
+    "dialog_start_visitor": "10/min",  # a visitor
+    "dialog_start_address": "60/min",  # a network
+    "visitor_write": "120/min",  # a visitor: messages, contacts, ends
+    "login_failures": "10/min",  # a login
+    "operator_write": "120/min",  # an operator: answers, takes, transfers, closes, statuses, switches
+    "operator_search": "60/min",  # an operator: pages of the archive, and of the admin's lists when searched or filtered
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -136,6 +150,9 @@ else:
         "data_folder_out": str(BROKER_DIR),
         "polling_interval": 0.1,
     }
+# whoever can write to the broker must not be able to run anything in a worker: nothing is unpickled
+CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = None  # there are no results, so none to clean up
 CELERY_TASK_DEFAULT_QUEUE = "clock"
@@ -181,6 +198,7 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "webim_offline.errors.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if PUBLIC_URL.startswith("https://"):
@@ -195,7 +213,7 @@ if PUBLIC_URL.startswith("https://"):
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "webim_offline.log_lines.OneLine", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "filters": {
         # a prober asks every second, and what is unwell says so itself
         "healthz_is_quiet": {
@@ -203,10 +221,22 @@ LOGGING = {
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/healthz",
         },
         "outages_are_short": {"()": "webim_offline.outage_log.InALine"},
+        "requests_are_short": {"()": "webim_offline.log_lines.RequestsInShort"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["healthz_is_quiet", "outages_are_short"]}
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["healthz_is_quiet", "outages_are_short", "requests_are_short"],
+        }
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline", "security")},
+    "loggers": {
+        **{name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline", "security")},
+        # servers and Django bring handlers of their own, whose lines a client could forge
+        **{
+            name: {"level": "WARNING", "handlers": [], "propagate": True}
+            for name in ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access", "_granian", "granian.access")
+        },
+    },
 }

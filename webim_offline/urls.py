@@ -10,4 +10,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "webim_offline.errors.bad_request"
+handler403 = "webim_offline.errors.permission_denied"
 handler500 = "webim_offline.errors.server_error"

@@ -16,12 +16,14 @@ from dialogs.models import Dialog
 from operators import actions as people
 from operators.models import Operator
 from webim_offline.database_clock import database_now
+from webim_offline.errors import too_many
+from webim_offline.rate_limits import spend
 
 SEEN_AT_MOST_EVERY = timedelta(seconds=5)
 
 
 def operators_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Operators and supervisors only; every request of theirs is a sign of life (A2)."""
+    """Operators and supervisors only; every request of theirs is a sign of life (A2), and so many a minute may write (X3)."""
 
     @login_required
     @never_cache
@@ -34,6 +36,21 @@ def operators_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
         operator.was_away = is_away(operator, now)
         if operator.last_seen_at is None or now - operator.last_seen_at > SEEN_AT_MOST_EVERY:
             people.seen(operator, now)
+        if request.method == "POST" and (wait := spend("operator_write", str(operator.pk))):
+            return too_many(request, wait, "operator_write")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def operators_search(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """`operators_page` for one that searches: so many a minute."""
+
+    @operators_page
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if wait := spend("operator_search", str(request.user.pk)):
+            return too_many(request, wait, "operator_search")
         return view(request, *args, **kwargs)
 
     return guarded

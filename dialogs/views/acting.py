@@ -98,7 +98,7 @@ def answer(request: HttpRequest, dialog: Dialog) -> None:
         raise ValidationError(_("Write the answer first."))
     if len(text) > LONGEST_TEXT:
         raise ValidationError(_("The answer is too long: at most %(count)s characters.") % {"count": LONGEST_TEXT})
-    if "\x00" in text or not key or len(key) > LONGEST_KEY:
+    if not key or len(key) > LONGEST_KEY:
         raise ValidationError(_("This page is out of date. Reload it and send again."))
     conversation.answer(dialog.pk, request.user, text, key=key, confirmed=_confirmed(request))
 

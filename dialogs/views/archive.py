@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from dialogs import archive, search
 from dialogs.models import LONGEST_PREVIEW, Dialog, StartState, State
 from dialogs.templatetags.dialog_tags import language_name, visitor_name
-from dialogs.views.access import operators_page
+from dialogs.views.access import operators_search
 from dialogs.views.live_page import live_context
 from operators.models import Operator
 from webim_offline import stemming
@@ -30,7 +30,7 @@ class Hit:
 
 
 @require_GET
-@operators_page
+@operators_search
 def archive_page(request: HttpRequest) -> HttpResponse:
     """The form as it was filled in, and a page of what it finds."""
     operator = request.user
@@ -43,7 +43,7 @@ def archive_page(request: HttpRequest) -> HttpResponse:
         errors |= [found.error]
     context = {
         **live_context(operator),
-        "given": {name: request.GET.get(name, "").replace("\x00", "") for name in archive.NAMES},
+        "given": {name: request.GET.get(name, "") for name in archive.NAMES},
         "errors": errors,
         "filters": filters,
         "kinds": StartState.choices,

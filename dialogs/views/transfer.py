@@ -19,7 +19,7 @@ def choices(request: HttpRequest, number: int) -> HttpResponse:
     """Operators, departments and the queue; `q` finds people and departments by name."""
     operator = request.user
     dialog = visible_dialog(operator, number)
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH]
+    search = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
     found = targets_for(dialog, operator, database_now(), search=search)
     live = request.headers.get("X-Requested-With") == "fetch"
     context = {

@@ -13,7 +13,15 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    NotFound,
+    ParseError,
+    PermissionDenied,
+    Throttled,
+    UnsupportedMediaType,
+    ValidationError,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -39,7 +47,8 @@ from operators.availability import service_states
 from operators.models import Account, Department, Language
 from webim_offline.client_address import client_network
 from webim_offline.database_clock import database_now
-from webim_offline.errors import COME_AGAIN, DATABASE_AWAY
+from webim_offline.errors import COME_AGAIN, DATABASE_AWAY, too_long, took_too_long
+from webim_offline.security_log import Event, Outcome, record_request
 
 MOST_MESSAGES = 200  # of one answer (X3); a client asks again for the rest
 
@@ -57,13 +66,13 @@ class Conflict(APIException):
 
 
 class Unavailable(APIException):
-    """The database is away; the client keeps what it has and comes again."""
+    """The database is away, or too slow; the client keeps what it has and comes again."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     wait = COME_AGAIN
 
-    def __init__(self) -> None:
-        super().__init__(_("This cannot be done right now. Try again in a moment."))
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__(too_long() if took_too_long(error) else _("This cannot be done right now. Try again in a moment."))
 
 
 def _sentences(detail: Any) -> str:
@@ -73,9 +82,26 @@ def _sentences(detail: Any) -> str:
     return str(detail)
 
 
+# what is told to the security log, by kind of error; what people mistype is not
+NOTED = (
+    (Throttled, Event.LIMIT, Outcome.LIMITED),
+    ((UnknownToken, PermissionDenied), Event.DENIAL, Outcome.REFUSED),
+    ((ParseError, UnsupportedMediaType, accepts.TooLarge), Event.INPUT, Outcome.REFUSED),
+)
+
+
+def _note(error: Exception, context: dict[str, Any]) -> None:
+    for kinds, event, outcome in NOTED:
+        if isinstance(error, kinds):
+            account = getattr(context["view"], "account", None)
+            reason = str(error.get_codes())
+            record_request(context["request"], event, outcome, reason=reason, account_id=account.pk if account else None)
+
+
 def _problem(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, DATABASE_AWAY):
-        error = Unavailable()
+        error = Unavailable(error)
+    _note(error, context)
     response = exception_handler(error, context)
     if response is None or not isinstance(error, APIException):
         return response
@@ -126,7 +152,7 @@ class VisitorView(APIView, ABC):
 
     @staticmethod
     def speak(data: Any) -> None:
-        """Answer in the language the widget shows; the language middleware takes it back afterwards."""
+        """Answer in the language the widget shows; `bare_addresses` takes it back afterwards."""
         language = data.get("language") if isinstance(data, dict) else None
         if isinstance(language, str) and language in dict(settings.LANGUAGES):
             translation.activate(language)
@@ -144,13 +170,14 @@ class VisitorView(APIView, ABC):
         """X5: an account that lists its sites is served there alone."""
         listed = self.account.origins
         if listed and request.headers.get("Origin") not in listed:
-            raise PermissionDenied(_("This chat is not for this site."))
+            raise PermissionDenied(_("This chat is not for this site."), code="foreign site")
 
     form: ContactForm
 
     def find_visitor(self, token: str) -> Visitor:
         visitor = visitors.recognise(self.account, token)
         if visitor is None:
+            enforce("unknown_token", client_network(self.request))
             raise UnknownToken
         return visitor
 
@@ -301,6 +328,8 @@ class ConversationView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
+        enforce("visitor_read", str(visitor.pk))
+        enforce("visitor_read_address", client_network(request))
         return Response({"conversation": self.conversation(visitor, number=given["number"], after=given["after"])})
 
 

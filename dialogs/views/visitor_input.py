@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, ClassVar
 
-from django.core.validators import EmailValidator, RegexValidator
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError
@@ -14,6 +14,7 @@ from dialogs.actions.conversation import Contacts
 from dialogs.actions.visitors import LONGEST_TOKEN
 from dialogs.contact_form import OWN, ContactForm
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, LONGEST_TITLE, LONGEST_URL
+from operators.email_fields import AddressValidator
 
 LARGEST_BODY = 128 * 1024  # the longest text, every character escaped, and the contacts
 LONGEST_NAME = 120
@@ -28,6 +29,7 @@ DIGITS_OF_A_PHONE = range(5, 23)
 
 class TooLarge(APIException):
     status_code = 413
+    default_code = "too large"
     default_detail = _("The request is too large.")
 
 
@@ -190,7 +192,7 @@ CONTACTS: dict[str, serializers.Field] = {
     "email": Line(
         max_length=LONGEST_EMAIL,
         allow_blank=True,
-        validators=[EmailValidator(_("Check the address: it looks like name@example.com."))],
+        validators=[AddressValidator(_("Check the address: it looks like name@example.com."))],
     ),
     "phone": Phone(max_length=LONGEST_PHONE, allow_blank=True),
 }

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import accumulate
 from statistics import median, quantiles
 
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 
@@ -180,6 +181,7 @@ def write_messages(before: int) -> None:
 def measure() -> tuple[float, str, str, float]:
     """The 95th percentile over all questions, asked by supervisors and operators of the largest and a small account."""
     supervisors = fill()
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"operator_search": "1000000/min"}  # nobody asks as fast as this
     dice = random.Random(7)
     people_asking = [supervisors[0], supervisors[-1], *Operator.objects.filter(account=supervisors[0].account, role="operator")[:1]]
     taken: dict[str, list[float]] = defaultdict(list)

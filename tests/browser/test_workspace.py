@@ -328,3 +328,42 @@ def test_axe_finds_nothing(sign_in, write, server, scheme, width, locale):
         vera.goto(address)
         assert violations(vera) == []
         assert vera.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_answer_beyond_the_limit_says_so_and_keeps_what_was_typed(sign_in, write, server):
+    """X3: as many writes a minute as nobody makes by hand; here a script has made them."""
+    server.run("""
+        lena = Operator(username="lena", name="Lena", account=Account.objects.get(slug="demo"))
+        lena.set_password("lena-demo")
+        lena.save()
+        lena.departments.set(Department.objects.filter(account=lena.account))
+        lena.languages.set(Language.objects.filter(account=lena.account))
+    """)
+    lena = sign_in("lena")
+    number = write("Fast Fred")
+    card(lena, number).click()
+    lena.get_by_role("button", name="Take", exact=True).click()
+    reply = lena.get_by_role("textbox", name="Reply")
+    reply.fill("A long answer")
+    # it goes on meanwhile: at the turn of a minute there would be room again
+    lena.evaluate("""
+        () => {
+            const form = new FormData();
+            form.set('csrfmiddlewaretoken', document.querySelector('[name=csrfmiddlewaretoken]').value);
+            const once = () => fetch('/workspace/999999/close/', { method: 'POST', body: form }).then((answer) => {
+                if (answer.status === 429) document.documentElement.dataset.limited = 'yes';
+            });
+            const again = () => window.isOver || Promise.all(Array.from({ length: 6 }, once)).then(again);
+            again();
+        }
+    """)
+    expect(lena.locator("html[data-limited]")).to_be_attached(timeout=60_000)
+    reply.press("Control+Enter")
+    log = lena.get_by_role("log")
+    expect(log).to_contain_text("That was too much in a short time. Try again in")
+    expect(log.get_by_text("A long answer")).to_be_visible()
+    expect(lena.get_by_role("button", name="Send again")).to_be_visible()
+    lena.get_by_role("combobox", name="Status").select_option("lunch")
+    expect(lena.locator(".toasts")).to_contain_text("That was too much in a short time.")
+    lena.evaluate("window.isOver = true")
+    assert server.run(f"print(Message.objects.filter(dialog__number={number}, text='A long answer').count())") == "0"

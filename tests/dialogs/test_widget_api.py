@@ -89,7 +89,7 @@ class TestScript:
         again = browser.get(f"/widget/{account.slug}.js", headers={"If-None-Match": f"W/{first['ETag']}"})
         assert (again.status_code, again.content) == (304, b"")
 
-    @pytest.mark.parametrize("slug", ["nobody", "Nobody", "a'b", "a%22);alert(1);(%22", "%3Cscript%3E", "a%00b", "я" * 100])
+    @pytest.mark.parametrize("slug", ["nobody", "Nobody", "a'b", "a%22);alert(1);(%22", "%3Cscript%3E", "я" * 100])
     def test_an_unknown_account_is_one_console_line(self, db, browser, slug):
         response = browser.get(f"/widget/{slug}.js")
         assert response.status_code == 200

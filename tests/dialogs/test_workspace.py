@@ -137,7 +137,8 @@ def test_take_answer_and_close_work_without_script(as_anna, account, anna):
         ("answer", {"text": "x" * 4001, "key": "k"}, 400, "at most 4000 characters"),
         ("answer", {"text": "x"}, 400, "Reload it"),
         ("answer", {"text": "x", "key": "k" * 65}, 400, "Reload it"),
-        ("answer", {"text": "a\x00b", "key": "k"}, 400, "Reload it"),
+        ("answer", {"text": "a\x00b", "key": "k"}, 400, "cannot be kept"),
+        ("answer", {"text": "x", "key": "k\x00"}, 400, "cannot be kept"),
     ],
 )
 def test_bad_answers_are_refused_with_a_sentence_and_write_nothing(as_anna, account, act, data, status, words):

@@ -141,7 +141,7 @@ class TestAHandMadePost:
     def test_it_is_refused_at_its_field(self, client, account, name):
         client.force_login(people.make_operator(None, "help"))
         data = self.form(client, account)
-        for value in NO_NUMBERS:
+        for value in set(NO_NUMBERS) - {"\x00"}:  # which no form may hold
             response = self.post(client, account, data | {name: value})
             assert response.status_code == 200, value
             assert name in response.context["adminform"].form.errors, value

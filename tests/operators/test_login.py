@@ -61,7 +61,7 @@ def test_the_form_has_the_promised_inputs_and_keeps_next(client, db):
     assert "?lang=ru&amp;next=%2Fadmin%2F" in body
 
 
-@pytest.mark.parametrize(("name", "password"), [("anna", "wrong"), ("nobody", people.PASSWORD), ("", ""), ("a\x00b", "x")])
+@pytest.mark.parametrize(("name", "password"), [("anna", "wrong"), ("nobody", people.PASSWORD), ("", "")])
 def test_a_wrong_login_is_told_without_saying_what_was_wrong(client, people_with_passwords, name, password):
     response = sign_in(client, name, password)
     assert response.status_code == 200
