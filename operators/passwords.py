@@ -6,9 +6,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from operators.hashers import HashingBusy
 from operators.models import Operator
 from webim_offline.client_address import client_network
-from webim_offline.errors import DATABASE_AWAY
 from webim_offline.rate_limits import forget, give_back, spend_all
 
 
@@ -39,7 +39,7 @@ def check_own_password(request: HttpRequest, operator: Operator, password: str) 
     try:
         # never rehashed here: another hash would end the sessions of this person
         right = check_password(password, operator.password)
-    except DATABASE_AWAY:
+    except HashingBusy:  # a 429 of its own (`middleware.HashingLimit`), and no attempt
         for share in (here, anywhere):
             give_back(*share)
         raise
