@@ -201,9 +201,14 @@ LOGGING = {
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/healthz",
         },
         "outages_are_short": {"()": "webim_offline.outage_log.InALine"},
+        "texts_stay_out": {"()": "webim_offline.private_log.TextsStayOut"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["healthz_is_quiet", "outages_are_short"]}
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["healthz_is_quiet", "outages_are_short", "texts_stay_out"],
+        }
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {name: {"level": "INFO"} for name in ("operators", "dialogs", "notifications", "webim_offline", "security")},
