@@ -54,7 +54,7 @@ class OwnPasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         self.request = request
         super().__init__(*args, **kwargs)
-        self.fields["old_password"].label = _("Your password until now")
+        self.fields["old_password"].label = _("Current password")
         self.fields["new_password1"].label = _("New password")
         self.fields["new_password2"].label = _("The same password again")
         self.fields["new_password1"].help_text = password_validation.password_validators_help_texts()[0]
@@ -76,7 +76,7 @@ class OwnPasswordForm(PasswordChangeForm):
         super().clean()
         new = self.cleaned_data.get("new_password1")
         if new and new == self.cleaned_data.get("old_password"):
-            self.add_error("new_password1", gettext("This is the password until now. Choose another one."))
+            self.add_error("new_password1", gettext("This is your current password. Choose another one."))
         return self.cleaned_data
 
     def validate_password_for_user(self, user: Operator, password_field_name: str = "") -> None:

@@ -104,7 +104,7 @@ def test_the_own_browser_stays_known_at_the_login(anna):
         ({"again": "purple tram"}, "The two passwords differ."),
         ({"new": "short"}, "A password has at least 12 characters."),
         ({"new": "Anna-Anna-2026!"}, "little more than the login"),
-        ({"new": people.PASSWORD}, "This is the password until now."),
+        ({"new": people.PASSWORD}, "This is your current password."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_changes(anna, given, said):
