@@ -228,11 +228,11 @@ class TestKnownBrowsers:
         fail(10)
         assert sign_in(known, password="a new and different one").status_code == 429
 
-    @pytest.mark.parametrize("value", ["", "x", "1:2:3", "é", signing.dumps(["me", [[1, "x"]]]), signing.dumps([], salt="other")])
-    def test_a_forged_one_gives_nothing(self, value):
+    @pytest.mark.parametrize("forged", ["", "x", "1:2:3", "é", ["me", [[1, "x"]]]])
+    def test_a_forged_one_gives_nothing(self, forged):
         fail(10)
         browser = Client()
-        browser.cookies[COOKIE] = value
+        browser.cookies[COOKIE] = forged if isinstance(forged, str) else signing.dumps(forged, salt="another purpose")
         assert sign_in(browser).status_code == 429
 
     def test_one_with_a_wrong_fingerprint_gives_nothing(self, anna):
