@@ -8,8 +8,9 @@ Names that exist and names that do not are counted alike.
 import hashlib
 from dataclasses import dataclass, field
 
+from operators.attempts import spend_all
 from operators.known_browsers import plain_name
-from webim_offline.rate_limits import forget, give_back, spend_all
+from webim_offline.rate_limits import forget, give_back
 
 
 @dataclass

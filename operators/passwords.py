@@ -6,10 +6,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from operators.attempts import spend_all
 from operators.hashers import HashingBusy
 from operators.models import Operator
 from webim_offline.client_address import client_network
-from webim_offline.rate_limits import forget, give_back, spend_all
+from webim_offline.rate_limits import forget, give_back
 
 
 class TooManyAttempts(ValidationError):

@@ -40,19 +40,6 @@ def spend(name: str, client: str) -> int:
     return min(period, max(1, math.ceil(room_at - into)))
 
 
-def spend_all(*shares: tuple[str, str]) -> tuple[int, str]:
-    """Count one request against several limits, (name, client) each, or against none where one of them is reached.
-
-    Returns (0, ""), or the seconds to wait and the name of the first limit that was reached.
-    """
-    for place, (name, client) in enumerate(shares):
-        if wait := spend(name, client):
-            for spent in shares[:place]:
-                give_back(*spent)
-            return wait, name
-    return 0, ""
-
-
 def give_back(name: str, client: str) -> None:
     """One request that was counted is not to count after all."""
     for place in _places(name, client):

@@ -317,6 +317,21 @@ class TestHashes:
         person.set_password("purple tram onion")
         assert person.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
+    def test_older_hashes_do_not_tell_which_names_there_are(self, settings, monkeypatch):
+        """A name that nobody has is compared with somebody's hash, which costs what theirs costs."""
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+        for person in Operator.objects.all():
+            set_password(person, people.PASSWORD)
+        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2"]
+        costs = []
+        verify = hashers.Argon2.verify
+        monkeypatch.setattr(
+            hashers.Argon2, "verify", lambda self, *given: costs.append(given[1].split("$")[3]) or verify(self, *given)
+        )
+        for name in ("anna", "nobody", "nobody-else"):
+            assert fail(1, name) == [200]
+        assert costs == ["m=102400,t=2,p=8"] * 3
+
     def test_an_older_hash_is_replaced_at_the_next_sign_in(self, client, anna, settings):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
         set_password(anna, people.PASSWORD)
