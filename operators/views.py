@@ -12,6 +12,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -161,6 +162,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
     return redirect(safe_next(request) or own_page(request.user))
 
 
+@method_decorator(never_cache, name="dispatch")
 class OwnPassword(PasswordChangeView):
     """The one page on which people of every role change their own password: other browsers are signed out, this one stays."""
 

@@ -1,5 +1,6 @@
 """Which passwords may be chosen, wherever one is chosen."""
 
+import io
 import secrets
 import string
 
@@ -161,6 +162,15 @@ class TestEveryPlace:
         monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "purple tram onion")
         call_command("createsuperuser", "--noinput", "--username=root", verbosity=0)
         assert Operator.objects.get().is_support
+
+    def test_changepassword_takes_none_either_and_ends_workspaces(self, anna, monkeypatch):
+        before = anna.tickets_valid_from
+        given = iter(["Password2026!", "Password2026!", "NorthTea2026!", "NorthTea2026!", "purple tram onion", "purple tram onion"])
+        monkeypatch.setattr("getpass.getpass", lambda prompt: next(given))
+        call_command("changepassword", "anna", stdout=io.StringIO(), stderr=io.StringIO())
+        anna.refresh_from_db()
+        assert anna.check_password("purple tram onion")
+        assert anna.tickets_valid_from > before
 
 
 def test_the_list_is_small_and_comes_with_its_licence(settings):
