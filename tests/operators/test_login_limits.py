@@ -28,9 +28,9 @@ def quick(settings):
     cache.clear()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def at(monkeypatch):
-    """Sets the clock of the limits, in seconds after a whole minute."""
+    """Sets the clock of the limits, in seconds after a whole minute; it stands still otherwise."""
 
     def set_clock(seconds):
         monkeypatch.setattr(rate_limits.time, "time", lambda: 60_000_000.0 + seconds)
@@ -62,7 +62,7 @@ def assert_told_to_wait(response):
 
 
 class TestOneName:
-    def test_the_eleventh_attempt_is_told_to_wait_even_with_the_right_password(self, client, at):
+    def test_the_eleventh_attempt_is_told_to_wait_even_with_the_right_password(self, client):
         assert fail(10) == [200] * 10
         assert_told_to_wait(sign_in(client))
 
@@ -110,7 +110,7 @@ class TestOneName:
         assert_told_to_wait(sign_in(client, network=HOME))
         assert sign_in(client, "vera", network=HOME).status_code == 302
 
-    def test_a_name_that_does_not_exist_waits_as_one_that_does(self, at):
+    def test_a_name_that_does_not_exist_waits_as_one_that_does(self):
         told = {}
         for name in ("anna", "nobody"):
             network = f"203.0.113.{next(networks)}"
@@ -132,7 +132,7 @@ class TestOneName:
 class TestOneNetwork:
     """A password sprayed over many names."""
 
-    def test_the_twenty_first_attempt_is_not_even_looked_at(self, client, monkeypatch, at):
+    def test_the_twenty_first_attempt_is_not_even_looked_at(self, client, monkeypatch):
         assert [fail(1, f"person{place}")[0] for place in range(20)] == [200] * 20
         monkeypatch.setattr("operators.views.LoginForm.is_valid", lambda form: pytest.fail("it was looked at"))
         answer = sign_in(client, "vera")
@@ -143,7 +143,7 @@ class TestOneNetwork:
         for _ in range(50):
             assert sign_in(Client()).status_code == 302
 
-    def test_and_gives_nothing_else_back(self, at):
+    def test_and_gives_nothing_else_back(self):
         """Somebody with a login of their own must not wash their failures with other names away."""
         for place in range(20):
             assert fail(1, f"person{place}") == [200]
@@ -161,7 +161,7 @@ class TestOneNetwork:
         assert fail(1, network="2001:db8::ffff") == [429]
         assert fail(1, network="2001:db8:0:1::1") == [200]
 
-    def test_a_refused_attempt_counts_nowhere(self, at):
+    def test_a_refused_attempt_counts_nowhere(self):
         assert fail(30)[10:] == [429] * 20
         assert [fail(1, f"person{place}")[0] for place in range(11)] == [200] * 10 + [429]
 

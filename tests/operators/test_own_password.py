@@ -17,7 +17,9 @@ NEW = "purple tram onion"
 
 
 @pytest.fixture(autouse=True)
-def quick(settings):
+def quick(settings, monkeypatch):
+    """No attempts counted before, a clock of the limits that stands still, and hashes that cost nothing."""
+    monkeypatch.setattr(rate_limits.time, "time", lambda: 60_000_000.0)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
 
@@ -117,9 +119,8 @@ def test_what_is_wrong_is_said_and_nothing_changes(anna, given, said):
 
 
 class TestLimits:
-    def test_the_eleventh_wrong_one_is_not_looked_at(self, anna, monkeypatch):
+    def test_the_eleventh_wrong_one_is_not_looked_at(self, anna):
         """On the commit before, the old password could be guessed at without end."""
-        monkeypatch.setattr(rate_limits.time, "time", lambda: 60_000_000.0)
         browser = signed_in(anna)
         assert [change(browser, old="wrong").status_code for _ in range(10)] == [200] * 10
         answer = change(browser)
