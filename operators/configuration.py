@@ -205,6 +205,13 @@ def set_password(operator: Operator, password: str) -> None:
 
 
 @atomic
+def end_workspaces(operator: Operator) -> None:
+    """Void the tickets of somebody's open workspaces; their pages must ask for new ones, as whoever is signed in by now."""
+    Operator.objects.filter(pk=operator.pk).update(tickets_valid_from=next_session())
+    publish(operator_channel(operator.pk))
+
+
+@atomic
 def set_support_active(operator: Operator, *, active: bool) -> None:
     """Let a member of the support staff in, or keep them out; they have no account and no membership."""
     Operator.objects.filter(pk=operator.pk, account=None).update(is_active=active)

@@ -7,17 +7,22 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from operators.actions import LIMITS, check_left_messages, check_timeouts
 from operators.configuration import check_room_for, set_password
+from operators.demo import is_shut_out
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
+from operators.passwords import TooManyAttempts, check_own_password
 from operators.validators import addresses, origins, validate_sites
 
 
 class LoginForm(AuthenticationForm):
     """Login and password, drawn with our own components."""
+
+    refusal = ""  # the sentence that says why nobody was signed in
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,14 +34,60 @@ class LoginForm(AuthenticationForm):
 
     def add_error(self, field: str | None, error: Any) -> None:
         super().add_error(field, error)
+        self.refusal = self.refusal or gettext("That login and password do not match. Check the keyboard layout and Caps Lock.")
         for wrong in self.fields.values():
             wrong.widget.attrs["aria-invalid"] = "true"
 
+    def clean(self) -> dict[str, Any]:
+        if is_shut_out(self.cleaned_data.get("username") or "", self.cleaned_data.get("password") or ""):
+            self.refusal = gettext("Demo passwords open nothing here: everybody knows them. Ask your supervisor for a password.")
+            raise ValidationError(self.refusal, code="demo")
+        return super().clean()
+
 
 class OwnPasswordForm(PasswordChangeForm):
-    """One's own password, from the admin."""
+    """One's own password: the one so far, asked for within limits, and a new one twice."""
 
-    required_css_class = "required"
+    error_messages = {**PasswordChangeForm.error_messages, "password_mismatch": _("The two passwords differ.")}
+    wait = 0  # seconds, where too many wrong ones were given
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        self.request = request
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = _("Current password")
+        self.fields["new_password1"].label = _("New password")
+        self.fields["new_password2"].label = _("The same password again")
+        self.fields["new_password1"].help_text = password_validation.password_validators_help_texts()[0]
+        self.fields["new_password2"].help_text = ""
+        for field in self.fields.values():
+            field.widget.attrs |= {"class": "input"}
+        self.fields["old_password"].widget.attrs |= {"autofocus": True}
+
+    def clean_old_password(self) -> str:
+        password = self.cleaned_data["old_password"]
+        try:
+            check_own_password(self.request, self.user, password)
+        except TooManyAttempts as refusal:
+            self.wait = refusal.wait
+            raise
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        new = self.cleaned_data.get("new_password1")
+        if new and new == self.cleaned_data.get("old_password"):
+            self.add_error("new_password1", gettext("This is your current password. Choose another one."))
+        return self.cleaned_data
+
+    def validate_password_for_user(self, user: Operator, password_field_name: str = "") -> None:
+        super().validate_password_for_user(user, "new_password1")  # what is wrong is said where it is typed first
+
+    @property
+    def reason(self) -> str:
+        """Why the password was not changed, in a word or two for the log."""
+        if self.has_error("old_password"):
+            return "wrong password"
+        return "passwords differ" if set(self.errors) == {"new_password2"} else "weak password"
 
     def save(self, commit: bool = True) -> Operator:
         set_password(self.user, self.cleaned_data["new_password1"])
@@ -243,7 +294,8 @@ class OperatorForm(ScopedForm):
         if password != cleaned.get("password2"):
             self.add_error("password2", gettext("The two passwords differ."))
             return
-        person = Operator(username=cleaned.get("username", ""), name=cleaned.get("name", ""), email=cleaned.get("email", ""))
+        names = {name: cleaned.get(name) or getattr(self.instance, name) for name in ("username", "name", "email")}
+        person = Operator(**names, account=self.own_account or self.instance.account or cleaned.get("account"))
         try:
             password_validation.validate_password(password, person)
         except ValidationError as weak:

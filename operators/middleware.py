@@ -1,11 +1,19 @@
-"""The language of a page: the operator's choice, else ?lang=, the cookie, the browser's (interfaces.md); its time zone."""
+"""The language of a page: the operator's choice, else ?lang=, the cookie, the browser's (interfaces.md); its time zone.
+
+And what a page answers when no more passwords may be hashed at the moment.
+"""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone, translation
+
+from operators.hashers import RETRY_AFTER, HashingBusy
+from webim_offline.client_address import client_network
+from webim_offline.security_log import Event, Outcome, record
 
 
 def page_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -27,3 +35,29 @@ def page_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         return response
 
     return middleware
+
+
+class HashingLimit:
+    """A 429 for whatever page would hash one password too many (`hashers`); its transaction has been undone."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, HashingBusy):
+            return None
+        record(
+            Event.LIMIT,
+            Outcome.LIMITED,
+            operator_id=request.user.pk,
+            account_id=getattr(request.user, "account_id", None),
+            network=client_network(request),
+            reason="hashing",
+        )
+        response = render(request, "429.html", status=429)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        response.headers["Cache-Control"] = "no-store"
+        return response

@@ -1,6 +1,7 @@
 """Accounts with their settings, and the people who answer. Nothing here knows what a dialog is."""
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.password_validation import validate_password
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -266,8 +267,13 @@ class OperatorManager(BaseUserManager["Operator"]):
         return operator
 
     def create_superuser(self, username: str, password: str | None = None, **fields: object) -> "Operator":
-        """Add a member of the support staff (`manage.py createsuperuser`)."""
+        """Add a member of the support staff (`manage.py createsuperuser`). Raises ValidationError for a weak password.
+
+        The command itself would take one after a question, and any from DJANGO_SUPERUSER_PASSWORD.
+        """
         fields.setdefault("name", username)
+        if password is not None:
+            validate_password(password, self.model(username=username, **fields))
         return self.create_user(username, password, role=Role.SUPPORT, **fields)
 
 

@@ -1,25 +1,32 @@
-"""Signing in and out, the way to one's own page, and the language of the pages."""
+"""Signing in and out, the own password, the way to one's own page, and the language of the pages."""
 
+import unicodedata
+from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.shortcuts import redirect, render
+from django.urls import reverse, reverse_lazy
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from operators import actions, login_attempts
+from operators import actions, known_browsers, login_attempts
 from operators.configuration import choose_page_language
 from operators.forms import LoginForm, OwnPasswordForm
+from operators.hashers import RETRY_AFTER, HashingBusy
 from operators.models import Operator
+from webim_offline.client_address import client_network
 from webim_offline.errors import DATABASE_AWAY
+from webim_offline.security_log import Event, Outcome, record
 
 
 def own_page(operator: Operator) -> str:
@@ -35,7 +42,7 @@ def safe_next(request: HttpRequest) -> str:
 
 
 class Login(LoginView):
-    """The one login of all staff. Ten failures a name and minute, then 429 (X3)."""
+    """The one login of all staff; so many attempts and no more (X3, `login_attempts`), then 429."""
 
     form_class = LoginForm
 
@@ -46,25 +53,77 @@ class Login(LoginView):
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        wait = login_attempts.begin(request.POST.get("username", ""))
-        if not wait:
-            try:
-                return super().post(request, *args, **kwargs)
-            except DATABASE_AWAY:
-                login_attempts.not_judged(request.POST.get("username", ""))
-                raise
-        form = LoginForm(request, initial={"username": request.POST.get("username", "")[:64]})
-        response = self.render_to_response(self.get_context_data(form=form, wait=wait))
-        response.status_code = 429
-        response.headers["Retry-After"] = str(wait)
-        return response
+        name, network = request.POST.get("username", ""), client_network(request)
+        self.attempt = login_attempts.begin(name, network=network, browser=known_browsers.known_as(request, name))
+        if self.attempt.wait:
+            return self._limited(self.attempt.wait, self.attempt.limit)
+        try:
+            return super().post(request, *args, **kwargs)
+        except HashingBusy:
+            self.attempt.not_judged()
+            return self._limited(RETRY_AFTER, "hashing")
+        except DATABASE_AWAY:
+            self.attempt.not_judged()
+            raise
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        login_attempts.succeeded(self.request.POST.get("username", ""))
-        return super().form_valid(form)
+        self.attempt.succeeded()
+        response = super().form_valid(form)
+        known_browsers.remember(self.request, response, form.get_user())
+        self._log(Outcome.DONE, form.get_user())
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        self._log(Outcome.REFUSED, self._person(), "demo password" if form.has_error(NON_FIELD_ERRORS, "demo") else "")
+        return super().form_invalid(form)
 
     def get_default_redirect_url(self) -> str:
         return own_page(self.request.user)
+
+    def _limited(self, wait: int, limit: str) -> HttpResponse:
+        self._log(Outcome.LIMITED, self._person(), limit)
+        form = LoginForm(self.request, initial={"username": self.request.POST.get("username", "")[:64]})
+        response = self.render_to_response(self.get_context_data(form=form, refusal=_too_many(wait, limit)), status=429)
+        response.headers["Retry-After"] = str(wait)
+        return response
+
+    def _person(self) -> Operator | None:
+        """Whose login was typed, for the log alone; asked for names that exist and names that do not."""
+        name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")[:64])
+        return Operator.objects.only("pk", "account_id").filter(username=name.replace("\x00", "")).first()
+
+    def _log(self, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
+        log(self.request, Event.SIGN_IN, outcome, person, reason)
+
+
+def _too_many(wait: int, limit: str) -> str:
+    if limit == "hashing":
+        return _("Many people are signing in at this moment. Try again in a few seconds.")
+    if limit == "login_network":
+        text = ngettext(
+            "Too many failed attempts to sign in from your network. Try again in %(seconds)s second.",
+            "Too many failed attempts to sign in from your network. Try again in %(seconds)s seconds.",
+            wait,
+        )
+    else:
+        text = ngettext(
+            "Too many failed attempts with this login. Try again in %(seconds)s second.",
+            "Too many failed attempts with this login. Try again in %(seconds)s seconds.",
+            wait,
+        )
+    return text % {"seconds": wait}
+
+
+def log(request: HttpRequest, event: Event, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
+    """A line of the security log about `person`, who acts themselves; None: nobody we know."""
+    record(
+        event,
+        outcome,
+        operator_id=person and person.pk,
+        account_id=person and person.account_id,
+        network=client_network(request),
+        reason=reason,
+    )
 
 
 @never_cache
@@ -80,6 +139,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
     """Sign out; availability ends at once (A2)."""
     if request.user.is_authenticated:
         actions.sign_out(request.user)
+        log(request, Event.SIGN_OUT, Outcome.DONE, request.user)
     logout(request)
     return redirect("login")
 
@@ -102,11 +162,43 @@ def set_language(request: HttpRequest) -> HttpResponse:
     return redirect(safe_next(request) or own_page(request.user))
 
 
-def change_own_password(request: HttpRequest) -> HttpResponse:
-    """One's own password, for whoever may open the admin; the admin's page, our action."""
-    view = PasswordChangeView.as_view(
-        form_class=OwnPasswordForm,
-        success_url=reverse("admin:password_change_done"),
-        extra_context=admin.site.each_context(request),
-    )
-    return admin.site.admin_view(view)(request)
+@method_decorator(never_cache, name="dispatch")
+class OwnPassword(PasswordChangeView):
+    """The one page on which people of every role change their own password: other browsers are signed out, this one stays."""
+
+    form_class = OwnPasswordForm
+    template_name = "registration/own_password.html"
+    success_url = reverse_lazy("password-changed")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def form_valid(self, form: OwnPasswordForm) -> HttpResponse:
+        response = super().form_valid(form)
+        known_browsers.remember(self.request, response, form.user)
+        log(self.request, Event.PASSWORD, Outcome.DONE, form.user)
+        return response
+
+    def form_invalid(self, form: OwnPasswordForm) -> HttpResponse:
+        response = super().form_invalid(form)
+        if form.wait:
+            log(self.request, Event.PASSWORD, Outcome.LIMITED, form.user)
+            response.status_code = 429
+            response.headers["Retry-After"] = str(form.wait)
+        else:
+            log(self.request, Event.PASSWORD, Outcome.REFUSED, form.user, form.reason)
+        return response
+
+
+@never_cache
+@login_required
+@require_GET
+def password_changed(request: HttpRequest) -> HttpResponse:
+    """What has come of it."""
+    return render(request, "registration/password_changed.html")
+
+
+@require_GET
+def to_own_password(request: HttpRequest) -> HttpResponse:
+    """The admin's own addresses of a password lead to the one page."""
+    return redirect("password")

@@ -108,7 +108,8 @@ class Deployment:
         config = config.replace("worker_shutdown_timeout 60s;", "worker_shutdown_timeout 2s;")
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         folders = "".join(f"    {kind}_temp_path {self.folder}/{kind};\n" for kind in kinds)
-        config = config.replace("http {\n", f"http {{\n    access_log {self.folder}/access.log;\n{folders}", 1)
+        config = config.replace("/var/log/nginx/access.log", f"{self.folder}/access.log")
+        config = config.replace("http {\n", f"http {{\n{folders}", 1)
         (self.folder / "nginx.conf").write_text(config)
         self.folder.chmod(0o711)  # nginx's workers are another user
 

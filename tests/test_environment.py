@@ -3,9 +3,11 @@
 import ipaddress
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -279,10 +281,14 @@ class TestDemoPasswords:
     def test_not_on_another_host_than_loopback(self, tmp_path):
         assert_refused_in_one_line(run(*SUPERVISOR, VAR_DIR=str(tmp_path), HOST="0.0.0.0", PORT=str(free_port())), "demo passwords")
 
-    def test_not_in_production(self, tmp_path):
+    @pytest.mark.parametrize("renamed", [False, True])
+    def test_not_in_production(self, tmp_path, renamed):
         file = tmp_path / "embedded" / "webim_offline.sqlite3"
         for command in (("migrate", "-v0"), ("load_demo",)):
             assert run("manage.py", *command, VAR_DIR=str(file.parent)).returncode == 0
+        if renamed:
+            with closing(sqlite3.connect(file)) as database, database:
+                database.execute("UPDATE operators_account SET slug = 'north-tea'")
         for command in (SUPERVISOR, WEB, ("-c", "import webim_offline.wsgi")):
             done = run(
                 *command, VAR_DIR=str(tmp_path), DATABASE_URL=f"sqlite:///{file}", SECRET_KEY="s" * 50, PORT=str(free_port())

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "operators.middleware.page_middleware",
+    "operators.middleware.HashingLimit",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 # no cookie is read or written below these: other people's pages, every cache on the way, and probes ask for them
@@ -98,12 +99,8 @@ AUTHENTICATION_BACKENDS = ["operators.backends.OperatorBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
+PASSWORD_HASHERS = ["operators.hashers.Argon2", "operators.hashers.Pbkdf2"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "operators.password_rules.PasswordRules"}]
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
@@ -126,9 +123,16 @@ RATE_LIMITS = {
     "dialog_start_visitor": "10/min",  # a visitor
     "dialog_start_address": "60/min",  # a network
     "visitor_write": "120/min",  # a visitor: messages, contacts, ends
-    "login_failures": "10/min",  # a login
     "operator_write": "120/min",  # an operator: answers, takes, transfers, closes, statuses, switches
     "operator_search": "60/min",  # an operator: pages of the archive, and of the admin's lists when searched or filtered
+    # of signing in, counted before a password is looked at; the right one is given back
+    "login_network": "20/min",  # from one client network, whatever the names
+    "login_failures": "10/min",  # with one name from one network
+    "login_name": "100/min",  # with one name from everywhere
+    "login_browser": "10/min",  # with one name in a browser that has signed in with it before: instead of the three above
+    # the own password asked for again, of somebody who is signed in
+    "own_password": "10/min",  # from one network
+    "own_password_anywhere": "100/min",
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -222,12 +226,13 @@ LOGGING = {
         },
         "outages_are_short": {"()": "webim_offline.outage_log.InALine"},
         "requests_are_short": {"()": "webim_offline.log_lines.RequestsInShort"},
+        "texts_stay_out": {"()": "webim_offline.private_log.TextsStayOut"},
     },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["healthz_is_quiet", "outages_are_short", "requests_are_short"],
+            "filters": ["healthz_is_quiet", "outages_are_short", "requests_are_short", "texts_stay_out"],
         }
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},

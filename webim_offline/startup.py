@@ -79,7 +79,7 @@ def refuse_demo_passwords() -> None:
         if demo_passwords_stand():
             raise Refused(IN_PRODUCTION)
     except DatabaseError:
-        pass  # no database, no signing in; /healthz tells
+        pass  # no database, no signing in; later the login itself refuses them (`demo.is_shut_out`), and /healthz tells
     finally:
         connection.close()
 

@@ -132,7 +132,7 @@ def _send_batch(claim: Claim, server: MailConnection) -> int:
         try:
             reply = server.deliver(sender, on_the_wire(letter.recipient), as_bytes(letter))
         except (ValueError, UnicodeError) as error:
-            logger.exception("letter %s cannot be written as a mail", letter.pk)
+            logger.error("letter %s cannot be written as a mail (%s)", letter.pk, type(error).__name__)
             reply = Reply(Verdict.REFUSED, f"not a mail: {error}")
         if reply.verdict == Verdict.PUT_OFF and was_used and not server.is_open:
             # a server may end a conversation after some letters: not this letter's trouble
@@ -265,7 +265,7 @@ def record_outcome(letter: OutgoingEmail, claim: Claim, reply: Reply, *, pause: 
     DeliveryAttempt.objects.create(email=letter, at=now, outcome=Outcome(reply.verdict.value), detail=reply.detail)
     record_deliveries([_ledger_line(letter, status, reply.detail, now)])
     if status in UNDELIVERED:
-        logger.error("letter %s to %s ended as %s: %s", letter.pk, letter.recipient, status, reply.detail)
+        logger.error("letter %s ended as %s: the admin shows the server's words", letter.pk, status)
         _fall_back(letter, status, reply.detail)
 
 

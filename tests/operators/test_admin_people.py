@@ -290,18 +290,3 @@ class TestPeople:
         assert support.post(page(Operator, "change", colleague.pk), data).status_code == 302
         colleague.refresh_from_db()
         assert not colleague.is_active
-
-
-def test_ones_own_password_page(client, vera):
-    vera.set_password(people.PASSWORD)
-    vera.save()
-    client.force_login(vera)
-    assert client.get("/admin/password_change/").status_code == 200
-    wrong = {"old_password": "x", "new_password1": "green-lamp-71", "new_password2": "green-lamp-71"}
-    assert client.post("/admin/password_change/", wrong).status_code == 200
-    assert client.post("/admin/password_change/", wrong | {"old_password": people.PASSWORD}).status_code == 302
-    vera.refresh_from_db()
-    assert vera.check_password("green-lamp-71")
-    assert client.get("/admin/").status_code == 200
-    client.logout()
-    assert client.get("/admin/password_change/").url.startswith("/admin/login/")

@@ -1,11 +1,9 @@
 """Signing in and out (interfaces.md, A2, A5, X3)."""
 
 from datetime import timedelta
-from time import sleep
 
 import pytest
 from django.core.cache import cache
-from django.db import OperationalError, connection
 from django.urls import reverse
 
 from operators.configuration import archive_account, restore_account, set_password
@@ -97,55 +95,6 @@ def test_a_session_ends_at_the_next_request(client, account, anna, end):
     else:
         set_password(anna, "a new and different one")
     assert client.get("/").url == LOGIN
-
-
-class TestFailures:
-    """Ten failures a name and minute (X3)."""
-
-    def test_the_eleventh_attempt_is_told_to_wait_even_with_the_right_password(self, client, people_with_passwords):
-        for _ in range(10):
-            assert sign_in(client, password="wrong").status_code == 200
-        response = sign_in(client)
-        assert response.status_code == 429
-        assert 1 <= int(response["Retry-After"]) <= 60
-        assert "Too many failed attempts" in response.content.decode()
-        assert "_auth_user_id" not in client.session
-
-    def test_other_names_are_not_affected(self, client, people_with_passwords):
-        for _ in range(11):
-            sign_in(client, password="wrong")
-        assert sign_in(client, "vera").status_code == 302
-
-    def test_variants_of_a_name_count_together(self, client, people_with_passwords):
-        for name in ["anna", "ANNA", " anna", "Anna "] * 3:
-            sign_in(client, name, "wrong")
-        assert sign_in(client).status_code == 429
-
-    def test_the_right_password_forgets_earlier_failures(self, client, people_with_passwords):
-        for _ in range(9):
-            sign_in(client, password="wrong")
-        assert sign_in(client).status_code == 302
-        client.logout()
-        for _ in range(9):
-            assert sign_in(client, password="wrong").status_code == 200
-
-    def test_a_minute_later_one_may_try_again(self, client, people_with_passwords, settings):
-        settings.RATE_LIMITS = settings.RATE_LIMITS | {"login_failures": "2/s"}
-        for _ in range(2):
-            sign_in(client, password="wrong")
-        assert sign_in(client).status_code in {302, 429}
-        sleep(1.2)
-        assert sign_in(client).status_code == 302
-
-    def test_an_attempt_that_nobody_could_judge_is_no_failure(self, client, people_with_passwords):
-        def fail(*arguments):
-            raise OperationalError("connection refused")
-
-        client.raise_request_exception = False
-        with connection.execute_wrapper(fail):
-            for _ in range(11):
-                assert sign_in(client).status_code == 503
-        assert sign_in(client).status_code == 302
 
 
 class TestSigningOut:

@@ -16,7 +16,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--force", action="store_true", help="also into a production database: its logins have passwords everyone knows"
+            "--force",
+            action="store_true",
+            help="also into a production database, where its passwords, known to everyone, open nothing until they are changed",
         )
 
     @transaction.atomic
@@ -51,4 +53,7 @@ class Command(BaseCommand):
                 languages=[languages[code] for code in codes],
             )
         create_operator(Operator(username="help", name="Help", role=Role.SUPPORT), password=demo.demo_password("help"))
+        if not settings.EMBEDDED:
+            self.stdout.write("Demo account loaded. Its passwords open nothing here: give each login another with changepassword.")
+            return
         self.stdout.write(f"Demo account loaded: {', '.join(f'{login} / {demo.demo_password(login)}' for login in demo.LOGINS)}")
