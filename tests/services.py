@@ -5,6 +5,7 @@ import ctypes
 import functools
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ import redis
 from psycopg import sql
 
 PR_SET_PDEATHSIG = 1
+SECRET_KEY = secrets.token_urlsafe(48)  # of a production start; new in every run, for one that stands in a repository is none
 
 
 class Missing(Exception):

@@ -52,7 +52,7 @@ def on_servers(stack: ExitStack, folder: Path, clock: Clock) -> tuple[Service, R
     broker = stack.enter_context(services.redis_server())
     url = stack.enter_context(services.database(address, "webim"))
     redis = f"{broker}/{os.environ.get('OUTAGE_REDIS', '13')}"
-    return Service(folder, DATABASE_URL=url, REDIS_URL=redis, SECRET_KEY="s" * 50), Records(url)
+    return Service(folder, DATABASE_URL=url, REDIS_URL=redis, SECRET_KEY=services.SECRET_KEY), Records(url)
 
 
 @pytest.fixture(params=[embedded, on_servers], ids=["the machine's", "the database server's"])
