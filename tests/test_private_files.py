@@ -114,6 +114,13 @@ class TestFolder:
         assert done.returncode == 1
         assert done.stderr.strip() == f"{folder} belongs to another user (uid 0): chown it to the service's user, or set VAR_DIR."
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+    def test_root_is_told_of_somebody_else_s(self, folder):
+        os.chown(folder, 65534, 65534)
+        for _ in range(2):
+            assert "belongs to another user (uid 65534), who can read" in private_files.close_folder(folder)
+            assert mode(folder) == 0o700
+
     def test_a_file_that_cannot_be_closed_is_refused_in_a_line(self, folder, monkeypatch):
         def refuse(*_arguments: object) -> None:
             raise PermissionError(1, "Operation not permitted")

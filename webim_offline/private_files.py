@@ -19,8 +19,8 @@ MARKS = frozenset({"webim_offline.sqlite3", "secret_key", "supervisor.lock", "hi
 def close_folder(folder: Path) -> str:
     """Let nobody else into VAR_DIR; returns what to tell a person when that cannot be.
 
-    Refused for somebody else's folder: its owner could put in what we then run on. (Root owns everything.) A folder that
-    holds other people's things too (VAR_DIR=/tmp) keeps its mode.
+    Refused for somebody else's folder: its owner could put in what we then run on; root is only told. A folder that holds
+    other people's things too (VAR_DIR=/tmp) keeps its mode.
     """
     try:
         found = folder.stat()
@@ -28,8 +28,9 @@ def close_folder(folder: Path) -> str:
         return ""  # it will be made, or whoever needs it will say
     if os.geteuid() not in {0, found.st_uid}:
         raise Refused(f"{folder} belongs to another user (uid {found.st_uid}): chown it to the service's user, or set VAR_DIR.")
+    of_another = f"{folder} belongs to another user (uid {found.st_uid}), who can read and change everything in it."
     if not found.st_mode & OTHERS or not stat.S_ISDIR(found.st_mode):
-        return ""
+        return of_another if found.st_uid != os.geteuid() else ""
     try:
         if not _is_ours(folder, found):
             return f"{folder} is open to other users and holds more than ours: give the service a folder of its own (VAR_DIR)."
@@ -38,7 +39,7 @@ def close_folder(folder: Path) -> str:
         raise Refused(f"{folder} is open to other users and cannot be closed: {error.strerror}.") from None
     if folder.stat().st_mode & OTHERS:  # file systems without modes take everything and do nothing
         return f"{folder} is open to other users of this machine, and its file system cannot close it."
-    return ""
+    return of_another if found.st_uid != os.geteuid() else ""
 
 
 def close_files(folder: Path, *others: Path) -> None:

@@ -36,7 +36,10 @@ def claim() -> IO[str]:
     folder = Path(settings.VAR_DIR)
     warning = private_files.close_folder(folder)
     try:
-        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not settings.STATIC_ROOT.exists():
+            settings.STATIC_ROOT.mkdir()
+            settings.STATIC_ROOT.chmod(0o755)  # as collectstatic would
         file = (folder / "supervisor.lock").open("w")
     except OSError as error:
         raise Refused(f"{folder} cannot be written: {error.strerror}.") from None
@@ -76,7 +79,7 @@ def prepare() -> str:
                 call_command("load_demo", stdout=io.StringIO())
         open_to_all = demo_passwords_stand()
     except DatabaseError as error:
-        raise Refused(f"The database cannot be used: {_in_a_line(error)}") from None
+        raise Refused(_unusable(error)) from None
     except CommandError as error:
         raise Refused(f"The demo account cannot be loaded: {error}") from None
     finally:
@@ -94,8 +97,10 @@ def refuse_demo_passwords() -> None:
     try:
         if demo_passwords_stand():
             raise Refused(IN_PRODUCTION)
-    except DatabaseError:
-        pass  # no database, no signing in; /healthz tells
+    except DatabaseError as error:
+        if _is_about_tls(error):  # it will not pass, as an outage does
+            raise Refused(_unusable(error)) from None
+        # no database, no signing in; /healthz tells
     finally:
         connection.close()
 
@@ -119,11 +124,16 @@ def _refuse_an_unknown_way_in() -> None:
         )
 
 
-def _in_a_line(error: DatabaseError) -> str:
-    words = " ".join(str(error).split())
-    if "SSL" in words or "certificate" in words:
-        words += " (Another machine's PostgreSQL must speak TLS, with a certificate for its name: see sslmode in docs/deploy.md.)"
-    return words
+def _unusable(error: DatabaseError) -> str:
+    line = f"The database cannot be used: {' '.join(str(error).split())}"
+    if _is_about_tls(error):
+        line += " (Another machine's PostgreSQL must speak TLS, with a certificate for its name: see sslmode in docs/deploy.md.)"
+    return line
+
+
+def _is_about_tls(error: DatabaseError) -> bool:
+    """Did libpq refuse the server for want of TLS, or of a certificate for its name that we believe?"""
+    return any(words in str(error) for words in ("SSL was required", "certificate", "does not match host name"))
 
 
 def _greeting(*, with_logins: bool) -> str:

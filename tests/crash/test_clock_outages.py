@@ -59,8 +59,9 @@ def on_servers(stack: ExitStack, folder: Path, clock: Clock) -> tuple[Service, R
 def installation(request) -> Iterator[Installation]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_folder()))
-        folder.chmod(0o755)
-        clock = Clock(folder)
+        clock_folder = Path(stack.enter_context(temporary_folder()))
+        clock_folder.chmod(0o755)  # PostgreSQL, another user, reads it; the service's folder is nobody else's
+        clock = Clock(clock_folder)
         service, records = request.param(stack, folder, clock)
         service.start()
         stack.callback(service.stop)
