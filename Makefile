@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-deps test-long bench fuzz lint messages
+.PHONY: run test test-deps test-long bench fuzz lint lock messages
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
@@ -31,17 +31,24 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+# requirements.txt changed: the locks, what is installed, and the list of licences follow; `make lock UPGRADE=1` takes newer versions
+lock: $(VENV)/installed-tests
+	$(BIN)/python -m tests.locks $(if $(UPGRADE),--upgrade)
+	$(MAKE) $(VENV)/installed-tests
+	$(BIN)/python -m tests.licences
 
 # msgids from the sources into the .po files; `make messages FROM=words.json` also merges translations
 messages: $(VENV)/installed-tests
 	$(BIN)/python -m tests.catalogue $(FROM)
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+$(VENV)/installed-tests: $(VENV)/installed tests/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
 	@touch $@

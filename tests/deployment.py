@@ -23,7 +23,6 @@ EXAMPLES = ROOT / "docs" / "examples"
 UNITS = EXAMPLES / "systemd"
 INSTALLED = "/srv/webim_offline"
 PROGRAMS = Path(sys.executable).parent
-SECRET_KEY = "a secret key of a deployment for tests only, long enough to be taken for a real one"
 
 
 def units() -> list[str]:
@@ -86,7 +85,7 @@ class Deployment:
         own = {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
-            "SECRET_KEY": SECRET_KEY,
+            "SECRET_KEY": services.SECRET_KEY,
             "PUBLIC_URL": self.url,
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "EMAIL_URL": email_url,

@@ -3,6 +3,7 @@
 import atexit
 import os
 import re
+import secrets
 import shutil
 import tempfile
 
@@ -16,7 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 elif "VAR_DIR" not in os.environ:
     os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="webim-offline-tests-")
     atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
-os.environ.setdefault("SECRET_KEY", "a secret key for tests only, long enough to be taken for a real one")
+os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the processes of a parallel run inherit it
 
 from webim_offline import catalogues
 

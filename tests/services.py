@@ -5,6 +5,7 @@ import ctypes
 import functools
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ import redis
 from psycopg import sql
 
 PR_SET_PDEATHSIG = 1
+SECRET_KEY = secrets.token_urlsafe(48)  # of a production start; new in every run, for one that stands in a repository is none
 
 
 class Missing(Exception):
@@ -46,10 +48,13 @@ def postgresql() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def own_postgresql(*, can_be_killed: bool = False, **environment: str) -> Iterator[tuple[str, "Server"]]:
+def own_postgresql(
+    *, can_be_killed: bool = False, tls: tuple[Path, Path] | None = None, **environment: str
+) -> Iterator[tuple[str, "Server"]]:
     """A PostgreSQL that nobody else uses, and its server, which can be stopped and started; its data is thrown away.
 
-    What it commits outlives its processes if it `can_be_killed`, but never the machine.
+    What it commits outlives its processes if it `can_be_killed`, but never the machine. `tls`: its certificate and key; it
+    speaks TLS then to those who ask for it.
     """
     programs = _postgresql_programs()
     with _folder() as folder:
@@ -63,6 +68,12 @@ def own_postgresql(*, can_be_killed: bool = False, **environment: str) -> Iterat
         lasting = () if can_be_killed else ("synchronous_commit=off",)
         for setting in ("fsync=off", "full_page_writes=off", "max_connections=200", *lasting):
             command += ["-c", setting]
+        for setting, file in zip(("ssl_cert_file", "ssl_key_file"), tls or (), strict=False):
+            own = Path(shutil.copy(file, folder))  # readable by its owner alone, or PostgreSQL refuses it
+            own.chmod(0o600)
+            if owner:
+                shutil.chown(own, owner.pw_uid, owner.pw_gid)
+            command += ["-c", f"{setting}={own}", "-c", "ssl=on"]
         address = f"postgres://postgres@127.0.0.1:{port}"
         answers = functools.partial(_postgresql_answers, address)
         server = Server(command, folder / "log", answers, stop=signal.SIGINT, env=os.environ | environment, **_as(owner))
@@ -112,14 +123,14 @@ def ends_with_us(stop: int) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def own_redis() -> Iterator[str]:
-    """A Redis that nobody else uses; nothing of it is kept."""
-    with own_redis_server() as (address, _server):
+def own_redis(*options: str) -> Iterator[str]:
+    """A Redis that nobody else uses; nothing of it is kept. `options` of its command, beside ours."""
+    with own_redis_server(*options) as (address, _server):
         yield address
 
 
 @contextlib.contextmanager
-def own_redis_server() -> Iterator[tuple[str, "Server"]]:
+def own_redis_server(*options: str) -> Iterator[tuple[str, "Server"]]:
     """The same, and its server, which can be stopped and started."""
     program = shutil.which("redis-server")
     if program is None:
@@ -128,6 +139,7 @@ def own_redis_server() -> Iterator[tuple[str, "Server"]]:
         port = free_port()
         address = f"redis://127.0.0.1:{port}"
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
+        command += options
         server = Server(command, folder / "log", functools.partial(_redis_answers, address), stop=signal.SIGTERM)
         with server.running():
             yield address, server

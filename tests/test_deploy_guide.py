@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import services
 from tests.deployment import EXAMPLES, GUIDE, INSTALLED, UNITS, example_environment, exec_start, release_steps, units
 from tests.running import ROOT
 from webim_offline.supervisor import CELERY, LIVE_OPTIONS, WORKER
@@ -71,6 +72,25 @@ def test_the_example_environment_holds_what_the_readme_explains():
     readme = (ROOT / "README.md").read_text()
     for name in example_environment():
         assert f"`{name}`" in readme, name
+
+
+def test_the_units_keep_what_they_write_to_themselves():
+    for file in UNITS.glob("*.service"):
+        lines = file.read_text().splitlines()
+        assert {"UMask=0077", "StateDirectoryMode=0700", "StateDirectory=webim_offline"} <= set(lines), file.name
+
+
+def test_the_example_environment_starts_nothing_by_itself(tmp_path: Path):
+    """Copied as it is, it holds no key that others know, and no password."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment = inherited | example_environment() | {"VAR_DIR": str(tmp_path)}
+    command = [sys.executable, "manage.py", "check"]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("SECRET_KEY is not set: ")
+    environment["SECRET_KEY"] = services.SECRET_KEY
+    ran = subprocess.run([*command, "--deploy"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, "no issues" in ran.stdout) == (0, True), ran.stderr
 
 
 def test_the_steps_of_a_release_can_be_run():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import services
 from tests.services import free_port
 from webim_offline import environment as env
 from webim_offline.environment import MailServer, Refused
@@ -83,6 +84,12 @@ def test_a_postgresql_address():
     assert env.database("postgres://db/name?connect_timeout=9", Path("x"))["OPTIONS"]["connect_timeout"] == 9
 
 
+def test_a_postgresql_socket():
+    found = env.database("postgres:////var/run/postgresql/webim_offline", Path("x"))
+    assert (found["HOST"], found["NAME"]) == ("/var/run/postgresql", "webim_offline")
+    assert "sslmode" not in found["OPTIONS"]
+
+
 def test_a_sqlite_address():
     assert env.database("sqlite:////data/other.sqlite3", Path("x"))["NAME"] == "/data/other.sqlite3"
 
@@ -100,7 +107,11 @@ def test_a_database_address_that_cannot_be_read(url):
     [
         ("smtp://mail.example", MailServer("mail.example", 25)),
         ("smtp://mail.example:2525", MailServer("mail.example", 2525)),
-        ("smtp://a%40b:p%3Aw@mail.example", MailServer("mail.example", 25, "a@b", "p:w")),
+        ("smtp://a%40b:p%3Aw@127.0.0.1", MailServer("127.0.0.1", 25, "a@b", "p:w")),
+        ("smtp://user:password@localhost:1025", MailServer("localhost", 1025, "user", "password")),
+        ("smtp://user:password@mail.example?plaintext=1", MailServer("mail.example", 25, "user", "password")),
+        ("smtp://user:password@mail.example?starttls=1", MailServer("mail.example", 25, "user", "password", starttls=True)),
+        ("smtps://user:password@mail.example", MailServer("mail.example", 465, "user", "password", tls=True)),
         ("smtps://mail.example", MailServer("mail.example", 465, tls=True)),
         ("smtp://mail.example:587/?starttls=1", MailServer("mail.example", 587, starttls=True)),
         ("smtp://mail.example?starttls=0", MailServer("mail.example", 25)),
@@ -126,6 +137,7 @@ def test_no_mail_server():
         "smtp://mail.example:99999",
         "smtp://mail.example/inbox",
         "smtp://mail.example?starttls=maybe",
+        "smtp://mail.example?plain=1",
         "smtp://mail.example?ssl=1",
         "smtp://[mail.example",
     ],
@@ -135,14 +147,52 @@ def test_a_mail_server_that_cannot_be_read(url):
         env.mail_server(url)
 
 
-@pytest.mark.parametrize("value", ["redis://cache", "redis://cache:6380/3", "rediss://:secret@cache:6380/0"])
-def test_a_redis_address(given, value):
-    given(value)
-    assert env.redis_url("X") == value
+@pytest.mark.parametrize("url", ["smtp://user:password@mail.example", "smtp://user:password@192.0.2.7?plaintext=0"])
+def test_a_password_for_another_machine_needs_tls(url):
+    with pytest.raises(Refused, match=r"password to another machine without TLS: write smtps://, add \?starttls=1"):
+        env.mail_server(url)
 
 
 @pytest.mark.parametrize(
-    "value", ["cache:6379", "http://cache", "redis://", "redis://cache:port", "redis://cache/first", "redis://[c"]
+    ("value", "url"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://:password@localhost:6380/3", "redis://:password@localhost:6380/3"),
+        ("redis://[::1]", "redis://[::1]"),
+        ("redis://cache:6380/3?plaintext=1", "redis://cache:6380/3"),
+    ],
+)
+def test_a_redis_address(given, value, url):
+    given(value)
+    assert env.redis_url("X") == url
+
+
+def test_a_redis_address_with_tls_says_itself_that_certificates_are_checked(given):
+    given("rediss://:secret@cache:6380/0")
+    assert env.redis_url("X") == "rediss://:secret@cache:6380/0?ssl_cert_reqs=required&ssl_check_hostname=true"
+
+
+@pytest.mark.parametrize("value", ["redis://cache", "redis://:secret@192.0.2.7/0", "redis://cache?plaintext=0"])
+def test_another_machine_s_redis_needs_tls(given, value):
+    given(value)
+    with pytest.raises(Refused, match=r"X leads to another machine without TLS: write rediss://, or add \?plaintext=1"):
+        env.redis_url("X")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "cache:6379",
+        "http://cache",
+        "redis://",
+        "redis://cache:port",
+        "redis://cache/first",
+        "redis://[c",
+        "rediss://cache?ssl_cert_reqs=none",
+        "rediss://cache?ssl_check_hostname=false",
+        "redis://127.0.0.1?ssl_ca_certs=/a",
+        "redis://127.0.0.1?db",
+    ],
 )
 def test_a_redis_address_that_cannot_be_read(given, value):
     given(value)
@@ -150,14 +200,49 @@ def test_a_redis_address_that_cannot_be_read(given, value):
         env.redis_url("X")
 
 
-@pytest.mark.parametrize(("value", "url"), [("https://chat.example/", "https://chat.example"), ("http://h:81/c/", "http://h:81/c")])
+def test_an_authority_that_cannot_be_read(given, tmp_path):
+    file = tmp_path / "ca.pem"
+    for reason in ("No such file", "NO_CERTIFICATE_OR_CRL_FOUND"):
+        given(f"rediss://cache?ssl_ca_certs={file}")
+        with pytest.raises(Refused, match=f"{file} cannot be read as certificates: .*{reason}"):
+            env.redis_url("X")
+        file.write_text("no certificate")
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("https://chat.example/", "https://chat.example"),
+        ("http://localhost:81/c/", "http://localhost:81/c"),
+        ("http://127.0.0.2:81", "http://127.0.0.2:81"),
+        ("http://[::1]:81", "http://[::1]:81"),
+        ("http://h:81/c/?plaintext=1", "http://h:81/c"),
+        ("http://192.168.0.7:8000?plaintext=1", "http://192.168.0.7:8000"),
+    ],
+)
 def test_a_public_address_loses_its_last_slash(monkeypatch, value, url):
     monkeypatch.setenv("PUBLIC_URL", value)
     assert env.public_url("") == url
 
 
+@pytest.mark.parametrize("value", ["http://chat.example", "http://192.168.0.7:8000", "http://0.0.0.0:8000", "http://c?plaintext=0"])
+def test_a_public_address_for_others_needs_tls(monkeypatch, value):
+    monkeypatch.setenv("PUBLIC_URL", value)
+    with pytest.raises(Refused, match=r"is without TLS: write https://, or add \?plaintext=1"):
+        env.public_url("")
+
+
 @pytest.mark.parametrize(
-    "value", ["chat.example", "ftp://chat.example", "https://", "https://c?x=1", "https://c#x", "https://c:port"]
+    "value",
+    [
+        "chat.example",
+        "ftp://chat.example",
+        "https://",
+        "https://c?x=1",
+        "https://c#x",
+        "https://c:port",
+        "http://c?plaintext=no+way",
+    ],
 )
 def test_a_public_address_that_cannot_be_read(monkeypatch, value):
     monkeypatch.setenv("PUBLIC_URL", value)
@@ -199,31 +284,46 @@ def test_time_zones(given):
             env.time_zone("X")
 
 
+KEY = services.SECRET_KEY
+
+
 class TestSecret:
     def test_the_embedded_mode_makes_its_own_once(self, tmp_path):
-        first = env.secret("X", embedded=True, folder=tmp_path / "var")
+        first = env.secret("X", embedded=True, folder=tmp_path / "var", strong=False)
         assert len(first) >= 50
-        assert env.secret("X", embedded=True, folder=tmp_path / "var") == first
+        assert env.secret("X", embedded=True, folder=tmp_path / "var", strong=True) == first
         assert (tmp_path / "var" / "x").stat().st_mode & 0o077 == 0
 
     def test_processes_that_start_together_agree(self, tmp_path):
         with ThreadPoolExecutor(8) as threads:
-            made = set(threads.map(lambda _: env.secret("X", embedded=True, folder=tmp_path), range(40)))
+            made = set(threads.map(lambda _: env.secret("X", embedded=True, folder=tmp_path, strong=False), range(40)))
         assert len(made) == 1
 
     def test_a_given_one_wins(self, given, tmp_path):
         given("given")
-        assert env.secret("X", embedded=True, folder=tmp_path) == "given"
+        assert env.secret("X", embedded=True, folder=tmp_path, strong=False) == "given"
+        given(KEY)
+        assert env.secret("X", embedded=False, folder=tmp_path, strong=True) == KEY
         assert not list(tmp_path.iterdir())
 
     def test_production_needs_one(self, tmp_path):
-        with pytest.raises(Refused, match="X is not set"):
-            env.secret("X", embedded=False, folder=tmp_path)
+        with pytest.raises(Refused, match=r"X is not set: .*secrets\.token_urlsafe\(48\)"):
+            env.secret("X", embedded=False, folder=tmp_path, strong=True)
+
+    def test_a_weak_one_is_refused_where_others_come(self, given, tmp_path):
+        given("change-this")
+        with pytest.raises(Refused, match=r'^X is shorter than 40 characters: make one with python3 -c "import secrets; print'):
+            env.secret("X", embedded=False, folder=tmp_path, strong=True)
+
+    def test_a_file_that_lost_its_key_is_told(self, tmp_path):
+        (tmp_path / "x").write_text("")
+        with pytest.raises(Refused, match="was cut short: remove the file"):
+            env.secret("X", embedded=True, folder=tmp_path, strong=False)
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
         (tmp_path / "var").write_text("a file is in the way")
         with pytest.raises(Refused, match="cannot be used"):
-            env.secret("X", embedded=True, folder=tmp_path / "var")
+            env.secret("X", embedded=True, folder=tmp_path / "var", strong=False)
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
@@ -256,13 +356,22 @@ def test_every_process_refuses_in_one_line(command, tmp_path):
     [
         ({"EMAIL_URL": "mail.example"}, "EMAIL_URL cannot be read"),
         ({"DATABASE_URL": POSTGRES}, "SECRET_KEY is not set"),
-        ({"DATABASE_URL": POSTGRES, "SECRET_KEY": "s", "DEBUG": "1"}, "DEBUG is on"),
-        ({"DATABASE_URL": POSTGRES, "SECRET_KEY": "s"}, "The database cannot be used: connection"),
+        (
+            {"DATABASE_URL": POSTGRES, "SECRET_KEY": "change-this"},
+            "SECRET_KEY is shorter than 40 characters: make one with python3",
+        ),
+        ({"HOST": "0.0.0.0", "SECRET_KEY": "x"}, "SECRET_KEY is shorter than 40 characters"),
+        ({"PUBLIC_URL": "https://chat.example", "SECRET_KEY": "x"}, "SECRET_KEY is shorter than 40 characters"),
+        ({"DATABASE_URL": POSTGRES, "SECRET_KEY": KEY, "DEBUG": "1"}, "DEBUG is on"),
+        ({"DATABASE_URL": POSTGRES, "SECRET_KEY": KEY}, "The database cannot be used: connection"),
+        ({"REDIS_URL": "redis://cache:6379/0"}, "REDIS_URL leads to another machine without TLS"),
+        ({"EMAIL_URL": "smtp://user:password@mail.example"}, "EMAIL_URL sends a password to another machine without TLS"),
+        ({"PUBLIC_URL": "http://chat.example"}, "PUBLIC_URL='http://chat.example' is without TLS"),
+        ({"DATABASE_URL": "postgres://db/name?sslmode=on"}, "DATABASE_URL: sslmode=on is none of allow, disable, prefer"),
         ({"HOST": "no such host"}, "HOST='no such host' is no address"),
         ({"VAR_DIR": "/dev/null/var"}, "/dev/null/var cannot be"),
         ({"SECRET_KEY": "s", "VAR_DIR": "/dev/null/var"}, "/dev/null/var cannot be written"),
     ],
-    ids=["mail", "key", "debug", "database", "host", "folder", "folder-with-key"],
 )
 def test_the_service_does_not_start(environment, reason, tmp_path):
     assert_refused_in_one_line(run(*SUPERVISOR, **{"VAR_DIR": str(tmp_path)} | environment), reason)
@@ -275,11 +384,26 @@ def test_a_port_that_is_taken(tmp_path):
     assert_refused_in_one_line(done, f"127.0.0.1:{port} cannot be used: Address already in use")
 
 
+OWN_PASSWORDS = """
+from operators.models import Operator
+for operator in Operator.objects.all():
+    operator.set_password("quite another one of " + operator.username)
+    operator.save()
+"""
+
+
 class TestDemoPasswords:
     """Everybody knows them: they open no service that others can reach."""
 
     def test_not_on_another_host_than_loopback(self, tmp_path):
         assert_refused_in_one_line(run(*SUPERVISOR, VAR_DIR=str(tmp_path), HOST="0.0.0.0", PORT=str(free_port())), "demo passwords")
+
+    def test_with_passwords_of_their_own_others_need_an_address_that_leads_here(self, tmp_path):
+        """The default, http://0.0.0.0:8000, leads nowhere and is without TLS."""
+        for command in (("migrate", "-v0"), ("load_demo",), ("shell", "-v0", "-c", OWN_PASSWORDS)):
+            assert run("manage.py", *command, VAR_DIR=str(tmp_path)).returncode == 0
+        done = run(*SUPERVISOR, VAR_DIR=str(tmp_path), HOST="0.0.0.0", PORT=str(free_port()))
+        assert_refused_in_one_line(done, "HOST=0.0.0.0 lets others in: set PUBLIC_URL to the address they use, https://")
 
     @pytest.mark.parametrize("renamed", [False, True])
     def test_not_in_production(self, tmp_path, renamed):
@@ -290,7 +414,5 @@ class TestDemoPasswords:
             with closing(sqlite3.connect(file)) as database, database:
                 database.execute("UPDATE operators_account SET slug = 'north-tea'")
         for command in (SUPERVISOR, WEB, ("-c", "import webim_offline.wsgi")):
-            done = run(
-                *command, VAR_DIR=str(tmp_path), DATABASE_URL=f"sqlite:///{file}", SECRET_KEY="s" * 50, PORT=str(free_port())
-            )
+            done = run(*command, VAR_DIR=str(tmp_path), DATABASE_URL=f"sqlite:///{file}", SECRET_KEY=KEY, PORT=str(free_port()))
             assert_refused_in_one_line(done, "a production start refuses that")

@@ -131,7 +131,7 @@ class TestLong:
             services.postgresql() as address,
             services.database(address, f"webim_offline_service_{os.getpid()}") as url,
         ):
-            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY="s" * 50).start()
+            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY=services.SECRET_KEY).start()
             assert set(service.children()) == PLACES
             assert not (service.folder / "broker").exists()
             assert service.manage("shell", "-v0", "-c", ACCOUNTS) == "[]\n"  # the demo account is for the embedded database
@@ -139,7 +139,7 @@ class TestLong:
 
     def test_it_runs_on_postgresql_alone(self, make_service):
         with services.postgresql() as address, services.database(address, f"webim_offline_service_{os.getpid()}") as url:
-            service = make_service(DATABASE_URL=url, SECRET_KEY="s" * 50).start()
+            service = make_service(DATABASE_URL=url, SECRET_KEY=services.SECRET_KEY).start()
             service.stop()
 
     def test_health_is_told_while_the_database_hangs(self, make_service):
@@ -149,7 +149,7 @@ class TestLong:
             services.own_postgresql() as (address, server),
             services.database(address, "webim") as url,
         ):
-            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY="s" * 50).start()
+            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY=services.SECRET_KEY).start()
             with server.suspended():
                 for _ in range(4):
                     began = time.monotonic()
@@ -166,7 +166,7 @@ class TestLong:
             services.own_postgresql() as (address, _server),
             services.database(address, "webim") as url,
         ):
-            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY="s" * 50).start()
+            service = make_service(DATABASE_URL=url, REDIS_URL=f"{broker}/12", SECRET_KEY=services.SECRET_KEY).start()
             beat = service.children()["beat"]
             with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
                 connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'webim'")

@@ -21,6 +21,7 @@ def compile_changed(folder: Path = LOCALE_DIR) -> list[Path]:
         draft = target.with_suffix(f".{os.getpid()}")  # several processes may start at once
         with draft.open("wb") as file:
             write_mo(file, catalogue)
+        draft.chmod(0o644)  # as public as the source: root compiles for the service's user, whatever the umask
         draft.replace(target)
         written.append(target)
     return written

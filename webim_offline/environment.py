@@ -15,9 +15,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from webim_offline.email_addresses import is_address
+from webim_offline.encryption import REDIS_FILES, SSL_MODES, WORD, is_local, postgresql_tls, redis_checks
+from webim_offline.secret_strength import SHORTEST, weakness
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
+HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
 
 
 class Refused(SystemExit):
@@ -92,9 +95,14 @@ def database(url: str, embedded_file: Path) -> dict:
         raise Refused(f"DATABASE_URL names no database: {problem}")
     if scheme == "sqlite":
         return sqlite(Path(config["NAME"]))
+    given = config.get("OPTIONS", {})
+    try:
+        tls = postgresql_tls(config["HOST"], given)
+    except ValueError as mode:
+        raise Refused(f"DATABASE_URL: sslmode={mode} is none of {', '.join(sorted(SSL_MODES))}.") from None
     # a database host that swallows packets must not hold a process for libpq's two minutes
     # what comes again and again is planned once a connection; of ours only what goes through statements.run_together
-    options = {"connect_timeout": 5, "prepare_threshold": 5} | config.get("OPTIONS", {})
+    options = {"connect_timeout": 5, "prepare_threshold": 5} | given | tls
     return config | {"ENGINE": "webim_offline.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
@@ -115,7 +123,10 @@ def sqlite(path: Path) -> dict:
 
 
 def mail_server(url: str) -> MailServer | None:
-    """The mail server of `smtp://[user:password@]host[:port]`, `smtps://`, or with `?starttls=1`; None for no URL."""
+    """The mail server of `smtp://[user:password@]host[:port]`, `smtps://`, or with `?starttls=1`; None for no URL.
+
+    A password goes to another machine by TLS alone, unless `?plaintext=1` says otherwise.
+    """
     if not url:
         return None
     problem = "EMAIL_URL cannot be read: write smtp://[user:password@]host[:port], smtps://..., or add ?starttls=1."
@@ -125,11 +136,18 @@ def mail_server(url: str) -> MailServer | None:
     except ValueError:
         raise Refused(problem) from None
     query = parse_qs(parts.query, keep_blank_values=True)
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"} or set(query) - {"starttls"}:
+    known = set(query) <= {"starttls", WORD}
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"} or not known:
         raise Refused(problem)
     starttls = query.get("starttls", ["0"])[0].lower()
     if starttls not in TRUE | FALSE or (given_port is not None and not 1 <= given_port <= 65535):
         raise Refused(problem)
+    encrypted = parts.scheme == "smtps" or starttls in TRUE
+    if (parts.username or parts.password) and not (encrypted or is_local(parts.hostname) or _says_plaintext("EMAIL_URL", query)):
+        raise Refused(
+            "EMAIL_URL sends a password to another machine without TLS: write smtps://, add ?starttls=1, "
+            f"or ?{WORD}=1 if everyone on the way may read it."
+        )
     return MailServer(
         host=parts.hostname,
         port=given_port or (465 if parts.scheme == "smtps" else 25),
@@ -141,32 +159,70 @@ def mail_server(url: str) -> MailServer | None:
 
 
 def redis_url(name: str) -> str:
-    """A redis:// or rediss:// address, or nothing."""
+    """A redis:// or rediss:// address, or nothing; rediss:// comes back with all that makes every client check certificates.
+
+    To another machine it is rediss://, unless `?plaintext=1` says otherwise: who can write there can ring our bells and
+    forget our limits. `?ssl_ca_certs=/path` names an authority beside the system's, ssl_certfile and ssl_keyfile ourselves.
+    """
     url = text(name)
     if not url:
         return ""
     try:
         parts = urlsplit(url)
         _ = parts.port
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        parts = None
-    good = parts is not None and parts.scheme in {"redis", "rediss"} and parts.hostname
-    if parts is None or not good or not re.fullmatch(r"/?[0-9]*", parts.path):
-        raise Refused(f"{name} cannot be read: write redis://host:6379/0.")
-    return url
+        raise Refused(f"{name} cannot be read: write redis://host:6379/0.") from None
+    secure = parts.scheme == "rediss"
+    known = set(query) <= {WORD, *(REDIS_FILES if secure else ())} and not parts.fragment
+    good = parts.scheme in {"redis", "rediss"} and parts.hostname and re.fullmatch(r"/?[0-9]*", parts.path)
+    if not good or not known:
+        raise Refused(f"{name} cannot be read: write redis://host:6379/0, or rediss://host:6379/0?ssl_ca_certs=/path.")
+    if not secure:
+        if not is_local(parts.hostname or "") and not _says_plaintext(name, query):
+            raise Refused(
+                f"{name} leads to another machine without TLS: write rediss://, "
+                f"or add ?{WORD}=1 if everyone on the way may read and change it."
+            )
+        return parts._replace(query="").geturl()
+    files = {key: query[key][0] for key in REDIS_FILES if key in query}
+    try:
+        checks = redis_checks(files)
+    except OSError as error:
+        raise Refused(f"{name}: {' or '.join(files.values())} cannot be read as certificates: {error.strerror or error}.") from None
+    return parts._replace(query=checks).geturl()
+
+
+def _says_plaintext(name: str, query: dict[str, list[str]]) -> bool:
+    """Does an address say itself that it is to be used without TLS?"""
+    said = query.get(WORD, ["0"])[0].lower()
+    if said not in TRUE | FALSE:
+        raise Refused(f"{name}: write {WORD}=1 or leave it out.")
+    return said in TRUE
 
 
 def public_url(default: str) -> str:
-    """PUBLIC_URL without a trailing slash: links in letters are built from it (X6)."""
+    """PUBLIC_URL without a trailing slash: links in letters are built from it (X6).
+
+    http:// to another machine than this one says `?plaintext=1`: passwords and conversations can then be read on the way.
+    A default is not judged here, `startup` does that.
+    """
     url = text("PUBLIC_URL", default)
     try:
         parts = urlsplit(url)
         _ = parts.port
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise Refused(f"PUBLIC_URL={url!r} cannot be read: write https://chat.example.com.") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or set(query) - {WORD} or parts.fragment:
         raise Refused(f"PUBLIC_URL={url!r} cannot be read: write https://chat.example.com.")
-    return url.rstrip("/")
+    plain = parts.scheme == "http" and not is_local(parts.hostname)
+    if not _says_plaintext("PUBLIC_URL", query) and plain and text("PUBLIC_URL"):
+        raise Refused(
+            f"PUBLIC_URL={url!r} is without TLS: write https://, or add ?{WORD}=1 if everyone on the way may read "
+            "passwords and conversations."
+        )
+    return parts._replace(query="").geturl().rstrip("/")
 
 
 def default_sender(url: str) -> str:
@@ -199,20 +255,28 @@ def time_zone(name: str, default: str = "UTC") -> str:
     return value
 
 
-def secret(name: str, *, embedded: bool, folder: Path) -> str:
-    """A secret from the environment; the embedded mode makes its own once and keeps it in `folder`."""
+def secret(name: str, *, embedded: bool, folder: Path, strong: bool) -> str:
+    """A secret from the environment; the embedded mode makes its own once and keeps it in `folder`.
+
+    A given one must be `strong` where others than this machine's people may come.
+    """
     if value := text(name):
+        if strong and (fault := weakness(value)):
+            raise Refused(f"{name} {fault}: make one with {HOW_TO_MAKE_ONE}")
         return value
     if not embedded:
-        raise Refused(f"{name} is not set: a production start needs a long random one.")
+        raise Refused(f"{name} is not set: a production start needs a long random one: {HOW_TO_MAKE_ONE}")
     path = folder / name.lower()
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             _create_once(path, secrets.token_urlsafe(48))
-        return path.read_text().strip()
+        value = path.read_text().strip()
     except OSError as error:
         raise Refused(f"{folder} cannot be used: {error.strerror}.") from None
+    if len(value) < SHORTEST:
+        raise Refused(f"The key in {path} was cut short: remove the file, and a new one is made.")
+    return value
 
 
 def _create_once(path: Path, content: str) -> None:

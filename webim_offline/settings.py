@@ -1,5 +1,6 @@
 """Settings. Embedded by default (SQLite, no broker); DATABASE_URL makes it a production start, REDIS_URL adds Redis."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -7,13 +8,19 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from webim_offline import environment as env
+from webim_offline import private_files
+from webim_offline.encryption import is_local
 
+# before anything is written: what we make, and those whom we start, is our own user's alone. Every entrance comes by here.
+os.umask(0o077)
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 
 DATABASE_URL = env.text("DATABASE_URL")
 REDIS_URL = env.redis_url("REDIS_URL")
 EMBEDDED = not DATABASE_URL
+if EMBEDDED:
+    private_files.close_folder(VAR_DIR)
 DATABASES = {"default": env.database(DATABASE_URL, VAR_DIR / "webim_offline.sqlite3")}
 
 WEB_STATEMENT_TIMEOUT = 10.0  # seconds of one statement of a page, on PostgreSQL
@@ -26,7 +33,8 @@ PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
 DEBUG = env.flag("DEBUG")
 if DEBUG and not EMBEDDED:
     raise env.Refused("DEBUG is on: a production start (DATABASE_URL is set) refuses it.")
-SECRET_KEY = env.secret("SECRET_KEY", embedded=EMBEDDED, folder=VAR_DIR)
+OTHERS_COME = not (EMBEDDED and is_local(HOST) and is_local(PUBLIC_HOST))
+SECRET_KEY = env.secret("SECRET_KEY", embedded=EMBEDDED, folder=VAR_DIR, strong=OTHERS_COME)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({"127.0.0.1", "localhost", "[::1]", HOST, PUBLIC_HOST})
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.0/8,::1")
@@ -110,6 +118,14 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+        # whoever collects them, whoever serves them: they are public, and the umask is not
+        "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+    },
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 60
 

@@ -3,6 +3,7 @@
 import fcntl
 import io
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -21,8 +22,11 @@ from django.db import DatabaseError, connection  # noqa: E402
 from dialogs.actions.deadlines import forget_beats  # noqa: E402
 from operators.demo import LOGINS, demo_password, demo_passwords_stand  # noqa: E402
 from operators.models import Account  # noqa: E402
-from webim_offline import catalogues  # noqa: E402
+from webim_offline import catalogues, environment, private_files  # noqa: E402
+from webim_offline.encryption import is_local  # noqa: E402
 from webim_offline.environment import Refused  # noqa: E402
+
+logger = logging.getLogger(__name__)
 
 IN_PRODUCTION = "The demo logins in this database still have their demo passwords: a production start refuses that."
 
@@ -30,8 +34,12 @@ IN_PRODUCTION = "The demo logins in this database still have their demo password
 def claim() -> IO[str]:
     """One supervisor a folder, or two would share a broker and one port for hints. Keep the returned file open: it is our claim."""
     folder = Path(settings.VAR_DIR)
+    warning = private_files.close_folder(folder)
     try:
-        (folder / "static").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not settings.STATIC_ROOT.exists():
+            settings.STATIC_ROOT.mkdir()
+            settings.STATIC_ROOT.chmod(0o755)  # as collectstatic would
         file = (folder / "supervisor.lock").open("w")
     except OSError as error:
         raise Refused(f"{folder} cannot be written: {error.strerror}.") from None
@@ -39,7 +47,17 @@ def claim() -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise Refused(f"The service is running on {folder} already.") from None
+    private_files.close_files(folder, *_database_files())
+    if warning:
+        logger.warning(warning)
     return file
+
+
+def _database_files() -> list[Path]:
+    """The embedded database's files, wherever DATABASE_URL may have put it; others may not exist."""
+    if connection.vendor != "sqlite":
+        return []
+    return [Path(f"{connection.settings_dict['NAME']}{end}") for end in ("", "-wal", "-shm")]
 
 
 def prepare() -> str:
@@ -61,13 +79,14 @@ def prepare() -> str:
                 call_command("load_demo", stdout=io.StringIO())
         open_to_all = demo_passwords_stand()
     except DatabaseError as error:
-        raise Refused(f"The database cannot be used: {' '.join(str(error).split())}") from None
+        raise Refused(_unusable(error)) from None
     except CommandError as error:
         raise Refused(f"The demo account cannot be loaded: {error}") from None
     finally:
         connection.close()
     if open_to_all:
         _refuse_to_open(addresses)
+    _refuse_an_unknown_way_in()
     return _greeting(with_logins=open_to_all)
 
 
@@ -78,8 +97,10 @@ def refuse_demo_passwords() -> None:
     try:
         if demo_passwords_stand():
             raise Refused(IN_PRODUCTION)
-    except DatabaseError:
-        pass  # no database, no signing in; later the login itself refuses them (`demo.is_shut_out`), and /healthz tells
+    except DatabaseError as error:
+        if _is_about_tls(error):  # it will not pass, as an outage does
+            raise Refused(_unusable(error)) from None
+        # no database, no signing in; later the login itself refuses them (`demo.is_shut_out`), and /healthz tells
     finally:
         connection.close()
 
@@ -92,6 +113,27 @@ def _refuse_to_open(addresses: list[tuple[int, tuple]]) -> None:
             f"HOST={settings.HOST}: the demo logins still have their demo passwords, known to everyone. "
             "Change them first, or stay on 127.0.0.1."
         )
+
+
+def _refuse_an_unknown_way_in() -> None:
+    """Others may reach us, and nobody has said by which address: the default leads nowhere, and is without TLS."""
+    if not environment.text("PUBLIC_URL") and not is_local(settings.PUBLIC_HOST):
+        raise Refused(
+            f"HOST={settings.HOST} lets others in: set PUBLIC_URL to the address they use, https://chat.example.com behind a "
+            f"TLS proxy, or http://<this machine's address>:{settings.PORT}?plaintext=1 in a network you trust."
+        )
+
+
+def _unusable(error: DatabaseError) -> str:
+    line = f"The database cannot be used: {' '.join(str(error).split())}"
+    if _is_about_tls(error):
+        line += " (Another machine's PostgreSQL must speak TLS, with a certificate for its name: see sslmode in docs/deploy.md.)"
+    return line
+
+
+def _is_about_tls(error: DatabaseError) -> bool:
+    """Did libpq refuse the server for want of TLS, or of a certificate for its name that we believe?"""
+    return any(words in str(error) for words in ("SSL was required", "certificate", "does not match host name"))
 
 
 def _greeting(*, with_logins: bool) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.services import Missing, database, own_redis, postgresql
+from tests.services import SECRET_KEY, Missing, database, own_redis, postgresql
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUSY = 10  # per cent of the machine that others may use before a figure says so
@@ -67,7 +67,7 @@ def service_of_its_own() -> Iterator[None]:
             "DJANGO_SETTINGS_MODULE": "webim_offline.settings",
             "DATABASE_URL": url,
             "REDIS_URL": f"{broker}/0",
-            "SECRET_KEY": "of a benchmark",
+            "SECRET_KEY": SECRET_KEY,
             "VAR_DIR": folder,
         }
         import django

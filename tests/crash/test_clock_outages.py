@@ -52,15 +52,16 @@ def on_servers(stack: ExitStack, folder: Path, clock: Clock) -> tuple[Service, R
     broker = stack.enter_context(services.redis_server())
     url = stack.enter_context(services.database(address, "webim"))
     redis = f"{broker}/{os.environ.get('OUTAGE_REDIS', '13')}"
-    return Service(folder, DATABASE_URL=url, REDIS_URL=redis, SECRET_KEY="s" * 50), Records(url)
+    return Service(folder, DATABASE_URL=url, REDIS_URL=redis, SECRET_KEY=services.SECRET_KEY), Records(url)
 
 
 @pytest.fixture(params=[embedded, on_servers], ids=["the machine's", "the database server's"])
 def installation(request) -> Iterator[Installation]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_folder()))
-        folder.chmod(0o755)
-        clock = Clock(folder)
+        clock_folder = Path(stack.enter_context(temporary_folder()))
+        clock_folder.chmod(0o755)  # PostgreSQL, another user, reads it; the service's folder is nobody else's
+        clock = Clock(clock_folder)
         service, records = request.param(stack, folder, clock)
         service.start()
         stack.callback(service.stop)

@@ -52,7 +52,8 @@ def installation() -> Iterator[Installation]:
         services.database(address, "webim") as url,
         temporary_folder() as folder,
     ):
-        environment = {"DATABASE_URL": url, "REDIS_URL": f"{broker}/{os.environ.get('OUTAGE_REDIS', '13')}", "SECRET_KEY": "s" * 50}
+        redis = f"{broker}/{os.environ.get('OUTAGE_REDIS', '13')}"
+        environment = {"DATABASE_URL": url, "REDIS_URL": redis, "SECRET_KEY": services.SECRET_KEY}
         service = Service(Path(folder), **environment).start()
         service.manage("shell", "-v0", "-c", PREPARE)
         yield Installation(server, url, service)

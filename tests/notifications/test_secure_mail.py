@@ -107,6 +107,36 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_letter_and_no_password(le
     assert "secret" not in letter.last_error
 
 
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("way", ["tls", "starttls"])
+def test_a_certificate_of_another_name_gets_no_letter_and_no_password(letter, serve, certificate, settings, way):
+    """It is for localhost; by its number the server is somebody else."""
+    options = {"ssl_context": server_context(certificate)} if way == "tls" else {"tls_context": server_context(certificate)}
+    host, port = serve(**options)
+    settings.MAIL_SERVER = MailServer("127.0.0.1", port, user="north", password="secret", **{way: True})
+    assert not sent(letter)
+    assert (host.accepted, host.seen) == ([], {})
+    assert letter.status == EmailStatus.WAITING
+    assert "certificate" in letter.last_error.lower()
+
+
+def test_a_server_without_starttls_gets_no_letter_and_no_password(letter, serve, settings):
+    """Whoever stands in between may have taken the offer out."""
+    asked = []
+
+    def knows_everybody(*_arguments):
+        asked.append(1)
+        return AuthResult(success=True)
+
+    host, port = serve(authenticator=knows_everybody, auth_require_tls=False)
+    settings.MAIL_SERVER = MailServer("localhost", port, user="north", password="secret", starttls=True)
+    assert not sent(letter)
+    assert (host.accepted, host.seen, asked) == ([], {}, [])
+    assert letter.status == EmailStatus.WAITING
+    assert "STARTTLS" in letter.last_error
+
+
 def test_a_wrong_password_is_said_and_retried(letter, serve, settings):
     def knows_nobody(*_arguments):
         return AuthResult(success=False, handled=False)
