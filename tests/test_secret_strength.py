@@ -32,13 +32,18 @@ def test_a_random_key_is_taken(make):
     assert sum(not weakness(make()) for _ in range(20)) >= 18
 
 
+@pytest.mark.parametrize("before", ["django-insecure-", "secret:"])
+def test_a_random_key_is_taken_whatever_word_stands_before_it(before):
+    assert sum(not weakness(before + secrets.token_urlsafe(48)) for _ in range(20)) >= 18
+
+
 @pytest.mark.parametrize(
     ("key", "fault"),
     [
         ("x", "shorter"),
         ("change-this", "shorter"),
         ("change-this" * 6, "example"),
-        ("django-insecure-" + "h3$k9!vq0z7(m2^x5@r8&c1*b4)n6" * 2, "example"),
+        ("django-insecure-" + "h3$k9!vq0z7(m2^x5@r8&c1*b4)n6" * 2, "repeats"),
         ("s" * 50, "different characters"),
         ("deadbeef" * 8, "different characters"),
         ("0123456789abcdef" * 4, "repeats"),
@@ -52,8 +57,8 @@ def test_a_random_key_is_taken(make):
         ("наш очень длинный ключ для разговоров с посетителями сайта", "words"),
         # these stood in this repository
         ("ci-EMQ2n8vRw6uJkTz4bXcYh1sLpDfG9aVtKx3oNe7iUyB0-and-some-more", "example"),
-        ("a secret key for tests only, long enough to be taken for a real one", "example"),
-        ("a secret key of a deployment for tests only, long enough to be taken for a real one", "example"),
+        ("a secret key for tests only, long enough to be taken for a real one", "words"),
+        ("a secret key of a deployment for tests only, long enough to be taken for a real one", "words"),
         ("of a benchmark", "shorter"),
     ],
 )
