@@ -312,8 +312,10 @@ def _hear(people: list[Operator], tickets: Mapping[int, datetime], now: datetime
     for lease, ids in plain.items():
         rows = Operator.objects.filter(pk__in=ids, is_active=True)
         if lease is not None:  # who signed out, chose Online or fell silent since we read must take the other way
-            enough = Q(last_seen_at__gt=clock - timedelta(seconds=lease) + _margin(lease))
+            enough = Q(last_seen_at__gt=clock - timedelta(seconds=lease) + _margin(lease), counted_online=True)
             rows = rows.filter(enough | ~Q(status=Status.ONLINE), last_seen_at__isnull=False)
+            # a lease that was shortened since we read has perhaps run out: what the history tells must not be undone
+            rows = rows.filter(account__in=Account.objects.filter(operator_lease=lease))
         rows.update(last_seen_at=clock)
     for account_id, ids in returning.items():
         _bring_back(account_id, ids, tickets)

@@ -160,6 +160,23 @@ def test_a_shorter_lease_acts_from_its_own_moment_on(account, anna, support, eng
     assert answers(account, support, english, [before, database_now()]) == [True, False]
 
 
+@pytest.mark.parametrize("is_over_already", [True, False])
+def test_a_sign_that_knows_only_the_longer_lease_undoes_nothing(account, anna, support, english, ago, is_over_already):
+    """Its process read the lease of 60 s; then it became 10, and ran out or had run out before the sign was written."""
+    actions.set_status(anna, "online")
+    ago(30 if is_over_already else 5)
+    known = Operator.objects.select_related("account").get(pk=anna.pk)
+    actions.change_settings(account, {"operator_lease": 10}, actor=None)
+    account.refresh_from_db()
+    if not is_over_already:
+        ago(20)
+    before = database_now()
+    actions._hear([known], {anna.pk: known.tickets_valid_from}, before)
+    moments = [before, database_now()]
+    states = [(support.pk, english.pk) in service_states([account.pk], at)[account.pk] for at in moments]
+    assert answers(account, support, english, moments) == states == [False, False]
+
+
 def test_a_longer_lease_brings_back_from_its_own_moment_on(account, anna, support, english, ago):
     actions.set_status(anna, "online")
     ago(80)
