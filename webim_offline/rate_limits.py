@@ -38,3 +38,36 @@ def spend(name: str, client: str) -> int:
     # when so little of what came before still counts that there is room for one
     room_at = period + period / most if count > most else period * (1 - (most - count) / before)
     return min(period, max(1, math.ceil(room_at - into)))
+
+
+def spend_all(*shares: tuple[str, str]) -> tuple[int, str]:
+    """Count one request against several limits, (name, client) each, or against none where one of them is reached.
+
+    Returns (0, ""), or the seconds to wait and the name of the first limit that was reached.
+    """
+    for place, (name, client) in enumerate(shares):
+        if wait := spend(name, client):
+            for spent in shares[:place]:
+                give_back(*spent)
+            return wait, name
+    return 0, ""
+
+
+def give_back(name: str, client: str) -> None:
+    """One request that was counted is not to count after all."""
+    for place in _places(name, client):
+        with contextlib.suppress(ValueError):  # nothing was counted in this period
+            if cache.decr(place) >= 0:
+                return
+            cache.incr(place)
+
+
+def forget(name: str, client: str) -> None:
+    """None of the client's requests so far count any more."""
+    cache.delete_many(_places(name, client))
+
+
+def _places(name: str, client: str) -> list[str]:
+    """Where the requests of this period and of the one before are counted."""
+    number = int(time.time() // rate(name)[1])
+    return [f"limit:{name}:{client}:{number - ago}" for ago in (0, 1)]

@@ -114,7 +114,14 @@ RATE_LIMITS = {
     "dialog_start_visitor": "10/min",
     "dialog_start_address": "60/min",
     "visitor_write": "120/min",
-    "login_failures": "10/min",
+    # of signing in, counted before a password is looked at; the right one is given back
+    "login_network": "20/min",  # from one client network, whatever the names
+    "login_failures": "10/min",  # with one name from one network
+    "login_name": "100/min",  # with one name from everywhere
+    "login_browser": "10/min",  # with one name in a browser that has signed in with it before: instead of the three above
+    # the own password asked for again, of somebody who is signed in
+    "own_password": "10/min",  # from one network
+    "own_password_anywhere": "100/min",
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
