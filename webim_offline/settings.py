@@ -1,5 +1,6 @@
 """Settings. Embedded by default (SQLite, no broker); DATABASE_URL makes it a production start, REDIS_URL adds Redis."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "operators.session_ages.session_age_middleware",
     "operators.middleware.page_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -164,6 +166,12 @@ CELERY_BEAT_SCHEDULE = {
         ("write due letters", "notifications.tasks.write_letters", "clock"),
         ("send due letters", "notifications.tasks.send_letters", "mail"),
     )
+} | {
+    "clear ended sessions": {
+        "task": "operators.tasks.clear_expired_sessions",
+        "schedule": 600.0,
+        "options": {"expire_seconds": 60, "queue": "clock"},
+    },
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -182,6 +190,12 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# signed in: until so long without a request, and never longer than that after signing in
+SESSION_IDLE = timedelta(days=3)  # somebody who works on Friday is still signed in on Monday
+SESSION_LONGEST = timedelta(days=14)
+SESSION_COOKIE_AGE = 14 * 86400  # of sessions in which nobody has signed in
+# what opens or shuts a door (operators.confirmation) asks for the own password if it was not given in the last so long
+CONFIRMATION_LASTS = timedelta(minutes=10)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if PUBLIC_URL.startswith("https://"):
