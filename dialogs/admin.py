@@ -284,9 +284,9 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
     """The department's page of `operators`, which knows nothing of dialogs; here archiving tells how many wait there (A5)."""
 
     @admin.action(description=gettext_lazy("Archive"), permissions=["archive"])
-    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         chosen = list(queryset.filter(archived_at=None).values_list("pk", flat=True))
-        super().archive(request, queryset)
+        answer = super().archive(request, queryset)
         for department in archived_with_waiting(chosen).filter(dialogs_waiting__gt=0):
             text = ngettext(
                 "%(count)s dialog still waits in “%(department)s”: supervisors see it.",
@@ -294,6 +294,7 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
                 department.dialogs_waiting,
             )
             messages.warning(request, text % {"count": department.dialogs_waiting, "department": department})
+        return answer
 
 
 def archived_with_waiting(chosen: list[int]) -> models.QuerySet[Department]:

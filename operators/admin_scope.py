@@ -19,8 +19,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from operators import confirmation
 from operators.forms import ScopedForm
-from operators.models import Account
+from operators.models import Account, Operator
 
 MOST_CHOICES = 100  # rows offered by a filter
 # what may follow the name of a filter's field in a list's address
@@ -92,7 +93,7 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
     ) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
-        return type(form.__name__, (form,), {"own_account": request.user.account, "actor": request.user})
+        return type(form.__name__, (form,), {"own_account": request.user.account, "actor": request.user, "request": request})
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
         """A row stays with its account."""
@@ -131,7 +132,9 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
     ) -> HttpResponse:
         if object_id is not None:
             extra_context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
-        return self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
+        response = self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
+        shown = (getattr(response, "context_data", None) or {}).get("adminform")
+        return confirmation.with_wait(response, shown and shown.form)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return self._or_refused(request, partial(super().delete_view, request, object_id, extra_context))
@@ -146,6 +149,11 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         except IntegrityError:
             messages.error(request, _("Somebody else saved the same at this moment. Nothing was written: look and try again."))
         return redirect(request.get_full_path())
+
+
+def whom(person: Operator | None, *, reader: Operator) -> str:
+    """A person as `reader` may know them: for a customer the support staff has no names."""
+    return "" if person is None else person.name_for(reader)
 
 
 class ReadOnlyAdmin(AccountScopedAdmin):

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from operators import actions, login_attempts
+from operators import actions, confirmation, login_attempts, session_ages
 from operators.configuration import choose_page_language
 from operators.forms import LoginForm, OwnPasswordForm
 from operators.models import Operator
@@ -61,7 +61,10 @@ class Login(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         login_attempts.succeeded(self.request.POST.get("username", ""))
-        return super().form_valid(form)
+        response = super().form_valid(form)
+        session_ages.begin(self.request)
+        confirmation.remember(self.request)
+        return response
 
     def get_default_redirect_url(self) -> str:
         return own_page(self.request.user)

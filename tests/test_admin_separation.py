@@ -90,7 +90,7 @@ def foreign(db):
 @pytest.fixture
 def supervisor(client, vera, own, foreign):
     """Vera's browser; the other account is full of rows."""
-    client.force_login(vera)
+    people.sign_in(client, vera)
     return client
 
 
@@ -340,7 +340,7 @@ def test_a_foreign_department_in_a_filter_finds_nothing(supervisor, foreign):
 )
 def test_nonsense_in_an_address_is_no_error(supervisor, client, query):
     assert supervisor.get(page(Dialog, "changelist"), query).status_code in {200, 302}
-    client.force_login(people.make_operator(None, "help"))
+    people.sign_in(client, people.make_operator(None, "help"))
     assert client.get(page(Dialog, "changelist"), query).status_code in {200, 302}
 
 
@@ -351,7 +351,7 @@ def test_the_index_shows_only_what_the_role_may_see(supervisor, client):
         assert hidden not in body
     assert supervisor.get("/admin/django_celery_beat/").status_code == 404
     assert supervisor.get("/admin/django_celery_beat/periodictask/").status_code == 403
-    client.force_login(people.make_operator(None, "help"))
+    people.sign_in(client, people.make_operator(None, "help"))
     body = client.get("/admin/").content.decode()
     assert "django_celery_beat" in body
     assert "/admin/auth/group/" not in body, "rights follow from the role alone"
@@ -370,14 +370,14 @@ def test_history_names_no_login_of_the_support_staff(supervisor, client, account
         assert "Support staff" in body
         assert "help-desk-login" not in body
         assert "Hidden Helper" not in body
-    client.force_login(help_)
+    people.sign_in(client, help_)
     assert "Hidden Helper" in client.get(page(Account, "history", account.pk)).content.decode()
 
 
 def test_a_token_digest_is_shown_to_nobody(supervisor, client, own):
     visitor = own.rows[Visitor]
     assert visitor.token_digest not in supervisor.get(page(Visitor, "change", visitor.pk)).content.decode()
-    client.force_login(people.make_operator(None, "help"))
+    people.sign_in(client, people.make_operator(None, "help"))
     for address in (page(Visitor, "change", visitor.pk), page(Visitor, "changelist")):
         assert visitor.token_digest not in client.get(address).content.decode()
 
@@ -385,7 +385,7 @@ def test_a_token_digest_is_shown_to_nobody(supervisor, client, own):
 def test_devices_are_shown_shortened_and_to_their_account_alone(supervisor, client, own, foreign):
     theirs, ours = Device.objects.get(visitor=foreign.rows[Visitor]), Device.objects.get(visitor=own.rows[Visitor])
     body = supervisor.get(page(Visitor, "change", own.rows[Visitor].pk)).content.decode()
-    client.force_login(people.make_operator(None, "help"))
+    people.sign_in(client, people.make_operator(None, "help"))
     for seen, device in ((body, ours), (client.get(page(Visitor, "change", theirs.visitor_id)).content.decode(), theirs)):
         assert f"{device.key[:8]}…" in seen
         assert f"{device.token[:6]}…" in seen
@@ -395,7 +395,7 @@ def test_devices_are_shown_shortened_and_to_their_account_alone(supervisor, clie
 
 
 def test_support_staff_see_every_account_and_choose_one(client, own, foreign):
-    client.force_login(people.make_operator(None, "help"))
+    people.sign_in(client, people.make_operator(None, "help"))
     for model in OURS:
         response = client.get(page(model, "changelist"))
         assert response.status_code == 200
@@ -412,7 +412,7 @@ def test_a_list_takes_the_same_queries_with_many_rows(account, vera, own):
     lists = []
     for person in (vera, people.make_operator(None, "help")):
         client = Client()
-        client.force_login(person)
+        people.sign_in(client, person)
         lists += [(client, model) for model in OURS]
 
     def queries(client, model):
