@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django_celery_beat.admin import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import Refused
@@ -27,6 +28,10 @@ from operators.admin_scope import number
 from operators.models import Department
 
 LARGEST_NUMBER = 2**63 - 1
+
+# the schedule is the settings' (dialogs.beat): a page on which sweeps and letters can be switched off, or any task run, has no use
+for _model in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
+    admin.site.unregister(_model)
 
 
 class MessageInline(ReadOnlyInline):
