@@ -5,7 +5,9 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.forms import ModelForm
@@ -19,9 +21,12 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from operators import confirmation
+from operators import confirmation, security
+from operators.admin_addresses import LONGEST_SEARCH, CheckedList, with_possible_keys
 from operators.forms import ScopedForm
 from operators.models import Account, Operator
+from webim_offline.numbers import whole_number
+from webim_offline.security_log import Event
 
 MOST_CHOICES = 100  # rows offered by a filter
 # what may follow the name of a filter's field in a list's address
@@ -61,9 +66,41 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         # never None: a role without an account would see the rows that have none
         return rows.filter(**{self.account_path: request.user.account_id}) if request.user.account_id else rows.none()
 
+    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
+        term = search_term.strip()
+        if len(term) > LONGEST_SEARCH:
+            return queryset.none(), False
+        return self.search(request, queryset, term) if term else (queryset, False)
+
+    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+        """The rows that a search of at most LONGEST_SEARCH characters finds, and whether some of them came twice."""
+        return super().get_search_results(request, queryset, term)
+
     def get_list_display(self, request: HttpRequest) -> Sequence[str]:
         columns = super().get_list_display(request)
         return [*columns, *self.support_columns] if request.user.is_support else columns
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CheckedList]:
+        return CheckedList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> models.Model | None:
+        """The row of an address; None for what is the key of none, too."""
+        return None if whole_number(object_id) is None else super().get_object(request, object_id, from_field)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """X1: another account's row is as missing as a missing one; only the security log knows better."""
+        key = whole_number(unquote(object_id))
+        if key is not None and self.model._base_manager.filter(pk=key).exists():
+            security.refused(request, Event.DENIAL, reason="row of another account")
+        return super()._get_obj_does_not_exist_redirect(request, opts, object_id)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        request.GET = with_possible_keys(request.GET, self._relations)
+        return super().get_changeform_initial_data(request)
+
+    @property
+    def _relations(self) -> list[str]:
+        return [field.name for field in (*self.opts.fields, *self.opts.many_to_many) if field.is_relation]
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
         filters = super().get_list_filter(request)
@@ -124,12 +161,16 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         return super().construct_change_message(request, form, [], add)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            request.POST = with_possible_keys(request.POST, [ACTION_CHECKBOX_NAME])
         # the bare name: "Select … to change" cannot be declined in Russian
         return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if request.method == "POST":
+            request.POST = with_possible_keys(request.POST, self._relations)
         if object_id is not None:
             extra_context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
         response = self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
@@ -216,18 +257,13 @@ class ReadOnlyInline(ScopedChoices, admin.TabularInline):
         return False
 
 
-def number(text: str) -> int | None:
-    """The row id that an address names; None for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
 class OwnRelatedFilter(admin.RelatedFieldListFilter):
     """A filter by departments, languages or people: those of the reader's account, or of the account that is chosen."""
 
     def field_choices(self, field: models.Field, request: HttpRequest, model_admin: AccountScopedAdmin) -> list[tuple[Any, str]]:
         rows = model_admin.admin_site.get_model_admin(field.remote_field.model).get_queryset(request)
         if request.user.is_support:
-            chosen = number(request.GET.get("account", ""))
+            chosen = whole_number(request.GET.get("account", ""))
             rows = rows.none() if chosen is None else rows.filter(account=chosen)
         return [(row.pk, str(row)) for row in rows[:MOST_CHOICES]]
 
@@ -252,7 +288,7 @@ def account_filter(path: str) -> type[admin.SimpleListFilter]:
 
         @cached_property
         def chosen(self) -> int | None:
-            return number(self.value() or "")
+            return whole_number(self.value() or "")
 
         def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
             if self.value() is None:

@@ -15,11 +15,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from operators import actions, confirmation, login_attempts, session_ages
+from operators import actions, confirmation, login_attempts, security, session_ages
 from operators.configuration import choose_page_language
 from operators.forms import LoginForm, OwnPasswordForm
 from operators.models import Operator
 from webim_offline.errors import DATABASE_AWAY
+from webim_offline.security_log import Event
 
 
 def own_page(operator: Operator) -> str:
@@ -73,7 +74,9 @@ class Login(LoginView):
 @never_cache
 @require_GET
 def to_login(request: HttpRequest) -> HttpResponse:
-    """The admin's own login address leads to the one login."""
+    """The admin's own login address leads to the one login. Whoever is signed in and comes here may not open the admin."""
+    if request.user.is_authenticated and not request.user.is_staff:
+        security.refused(request, Event.DENIAL, reason="admin")
     page = safe_next(request) or reverse("admin:index")
     return redirect(f"{reverse('login')}?{urlencode({REDIRECT_FIELD_NAME: page})}")
 

@@ -118,13 +118,18 @@ def test_lists_and_searches_show_only_the_own_account(supervisor, own, foreign, 
 
 @pytest.mark.parametrize("kind", ["change", "delete", "history"])
 @pytest.mark.parametrize("model", OURS)
-def test_another_accounts_object_is_as_missing_as_a_missing_one(supervisor, foreign, model, kind):
+def test_another_accounts_object_is_as_missing_as_a_missing_one(supervisor, vera, foreign, model, kind, caplog):
     for method in (supervisor.get, supervisor.post):
+        caplog.clear()
         theirs = method(page(model, kind, foreign.rows[model].pk), {"post": "yes"})
         missing = method(page(model, kind, 999_999), {"post": "yes"})
         assert (theirs.status_code, theirs.get("Location")) == (missing.status_code, missing.get("Location"))
         assert theirs.status_code in {302, 403}
         assert FOREIGN not in theirs.content.decode()
+        # a missing row is no denial; where the role may not do this at all, that is what is told
+        told = [line for line in (record.getMessage() for record in caplog.records) if "row_of_another_account" in line]
+        who = f"event=denial outcome=refused operator={vera.pk} account={vera.account_id} network=127.0.0.1"
+        assert [line.startswith(who) for line in told] == ([True] if theirs.status_code == 302 else [])
     assert model.objects.filter(pk=foreign.rows[model].pk).exists()
     assert FOREIGN not in supervisor.get("/admin/").content.decode(), "the message names nobody"
 

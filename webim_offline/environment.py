@@ -15,6 +15,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
+from webim_offline.numbers import whole_number
+
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
 
@@ -53,9 +55,10 @@ def flag(name: str, default: bool = False) -> bool:
 def port(name: str, default: int) -> int:
     """A TCP port, 1 to 65535."""
     value = text(name, str(default))
-    if not (value.isascii() and value.isdecimal()) or not 1 <= int(value) <= 65535:
+    number = whole_number(value, most=65535)
+    if not number:
         raise Refused(f"{name}={value!r}: write a port number from 1 to 65535.")
-    return int(value)
+    return number
 
 
 def words(name: str, default: str = "") -> list[str]:
