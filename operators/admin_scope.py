@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.forms import ModelForm
@@ -163,6 +164,10 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
             request.POST = with_possible_keys(request.POST, [ACTION_CHECKBOX_NAME])
+        if ERROR_FLAG in request.GET:
+            # where Django was sent back from a wrong address once; a second one it would take for a broken database
+            request.GET = request.GET.copy()
+            del request.GET[ERROR_FLAG]
         # the bare name: "Select … to change" cannot be declined in Russian
         return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
 
