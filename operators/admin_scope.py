@@ -155,6 +155,11 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
             for name, options in fieldsets
         ]
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: models.Model, inline: Any, prefix: str) -> dict[str, Any]:
+        """Tables below a page are as stored, whatever was sent: a form shown once more has them whole."""
+        sent = {"data", "files", "save_as_new"}
+        return {name: value for name, value in super().get_formset_kwargs(request, obj, inline, prefix).items() if name not in sent}
+
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         """Nothing: tables below a page are read-only, and `save_model` calls an action that writes everything."""
 
@@ -220,6 +225,9 @@ class LatestRows(BaseInlineFormSet):
 
     most = 100
     newest_first = True
+
+    def is_valid(self) -> bool:
+        return True  # nothing is read from what was sent
 
     def get_queryset(self) -> list[models.Model]:
         if not hasattr(self, "_latest"):

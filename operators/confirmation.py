@@ -24,10 +24,10 @@ from webim_offline.security_log import Event, Outcome
 
 KEY = "confirmed"  # of a session: {"at": ISO moment, "for": hash of the session}
 FIELD = "own_password"
-WHY = gettext_lazy("This needs your own password, because you have not given it in the last 10 minutes.")
+WHY = gettext_lazy("This needs your own password: some time has passed since you gave it.")
 WHY_SAVING = gettext_lazy(
-    "Passwords, emails, roles, activation and where left messages go are changed with your own password, which you have not"
-    " given in the last 10 minutes. Nothing is saved yet; what you have filled in is kept."
+    "Passwords, emails, roles, activation and where left messages go are changed with your own password: some time has passed"
+    " since you gave it. Nothing is saved yet, and what you have filled in is kept."
 )
 
 

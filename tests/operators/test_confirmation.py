@@ -122,6 +122,14 @@ class TestChangesOfAPerson:
         body = change(supervisor, anna, email="anna@mail.example").content.decode()
         assert body.index("changes-group") < body.index(ASKED) < body.index('name="_save"')
 
+    def test_the_tables_below_are_as_stored(self, supervisor, anna):
+        people.go_online(anna)
+        shown = supervisor.get(page(Operator, "change", anna.pk)).content.decode()
+        again = change(supervisor, anna, email="anna@mail.example", **{"changes-TOTAL_FORMS": "1"}).content.decode()
+        table = '<table class="read-only-rows">'
+        assert "status chosen" in again
+        assert again.partition(table)[2].partition("</table>")[0] == shown.partition(table)[2].partition("</table>")[0] != ""
+
     def test_a_new_password_need_not_be_typed_again(self, supervisor, anna):
         body = change(supervisor, anna, **CHANGES["password"]).content.decode()
         assert body.count('value="green-lamp-71"') == 2
