@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django_celery_beat.admin import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import Refused
@@ -23,10 +24,12 @@ from dialogs.sentences import sentence_of
 from dialogs.system_messages import text_of
 from dialogs.timeline import timeline
 from operators.admin import DepartmentAdmin, OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
-from operators.admin_scope import number
 from operators.models import Department
+from webim_offline.numbers import whole_number
 
-LARGEST_NUMBER = 2**63 - 1
+# the schedule is the settings' (dialogs.beat): a page on which sweeps and letters can be switched off, or any task run, has no use
+for _model in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
+    admin.site.unregister(_model)
 
 
 class MessageInline(ReadOnlyInline):
@@ -144,16 +147,12 @@ class DialogAdmin(NumberOrVisitor):
         # newest first, along an index: numbers within an account, else the order of storing
         return ("-pk",) if request.user.is_support else ("-number",)
 
-    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
-        term = search_term.strip()
+    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
         digits = term.removeprefix("#")
-        if not term:
-            return queryset, False
-        if not (digits.isascii() and digits.isdecimal()):
+        number = whole_number(digits)
+        if number is None:
             return queryset.filter(self.visitors_called(term, "visitor__")), False
-        if int(digits) > LARGEST_NUMBER:
-            return queryset.none(), False
-        found = models.Q(number=int(digits))
+        found = models.Q(number=number)
         if digits == term:
             found |= models.Q(visitor__phone=term)
         return queryset.filter(found), False
@@ -197,7 +196,7 @@ class DialogAdmin(NumberOrVisitor):
     ) -> HttpResponse:
         """B3: the dialog's page says how it came where it is; `before` in the address asks for what happened before a revision."""
         dialog = self.get_object(request, unquote(object_id)) if object_id else None
-        before = number(request.GET.get("before", ""))
+        before = whole_number(request.GET.get("before", ""))
         told = {"timeline": timeline(dialog, request.user, before=before), "is_older": before is not None} if dialog else {}
         return super().changeform_view(request, object_id, form_url, {**told, **(extra_context or {})})
 
@@ -263,9 +262,8 @@ class VisitorAdmin(NumberOrVisitor):
         fields = ["called", "account", "email", "phone", "own_answers", "is_present", "left_at", "created_at"]
         return self.for_reader(request, [(None, {"fields": fields})])
 
-    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
-        term = search_term.strip()
-        return (queryset.filter(self.visitors_called(term)) if term else queryset), False
+    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+        return queryset.filter(self.visitors_called(term)), False
 
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def called(self, visitor: Visitor) -> str:
@@ -284,9 +282,9 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
     """The department's page of `operators`, which knows nothing of dialogs; here archiving tells how many wait there (A5)."""
 
     @admin.action(description=gettext_lazy("Archive"), permissions=["archive"])
-    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         chosen = list(queryset.filter(archived_at=None).values_list("pk", flat=True))
-        super().archive(request, queryset)
+        answer = super().archive(request, queryset)
         for department in archived_with_waiting(chosen).filter(dialogs_waiting__gt=0):
             text = ngettext(
                 "%(count)s dialog still waits in “%(department)s”: supervisors see it.",
@@ -294,6 +292,7 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
                 department.dialogs_waiting,
             )
             messages.warning(request, text % {"count": department.dialogs_waiting, "department": department})
+        return answer
 
 
 def archived_with_waiting(chosen: list[int]) -> models.QuerySet[Department]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from dialogs import queues, search
 from dialogs.models import OPEN_STATES, Dialog, StartState, State
 from operators.models import Operator
+from webim_offline.numbers import whole_number
 
 PAGE = 30
 MOST_EARLIER = 10  # on the page of a dialog
@@ -115,7 +116,7 @@ NAMES = (
 def _text(given: str) -> tuple[str, int | None, bool]:
     """(text, number, whether nothing but the number is meant)."""
     if is_number := NUMBER.fullmatch(given):
-        return given.lstrip("#"), int(is_number[2]), bool(is_number[1])
+        return given.lstrip("#"), whole_number(is_number[2]), bool(is_number[1])
     return given, None, False
 
 
@@ -135,7 +136,7 @@ def _day(given: Mapping[str, str], name: str, errors: dict[str, str]) -> date | 
 def _chosen(given: Mapping[str, str], name: str, offered: Collection[int], errors: dict[str, str]) -> int | None:
     if not given[name] or name in errors:
         return None
-    key = _digits(given[name])
+    key = whole_number(given[name])
     if key not in offered:
         errors[name] = _("There is no such choice any more. Choose another.")
         return None
@@ -152,14 +153,10 @@ def _one_of(given: Mapping[str, str], name: str, offered: Collection[str], error
 def _dialog(given: Mapping[str, str], name: str, errors: dict[str, str]) -> int | None:
     if not given[name] or name in errors:
         return None
-    number = _digits(given[name])
+    number = whole_number(given[name])
     if number is None:
         errors[name] = _("This page of the archive is not there. Begin with the newest dialogs.")
     return number
-
-
-def _digits(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 # ----- answering -----

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from notifications.actions.delivery import CAN_TRY_AGAIN, try_again
 from notifications.models import DeliveryAttempt, EmailStatus, OutgoingEmail
 from operators.admin import ReadOnlyAdmin, ReadOnlyInline
+from webim_offline.numbers import whole_number
 
-LARGEST_NUMBER = 2**63 - 1
 MOST_NAMED = 20
 
 
@@ -44,13 +44,10 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         return super().get_queryset(request).defer("html")
 
-    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
-        term = search_term.strip()
-        digits = term.removeprefix("#")
-        if digits.isascii() and digits.isdecimal():
-            found = queryset.filter(dialog__number=int(digits)) if int(digits) <= LARGEST_NUMBER else queryset.none()
-            return found, False
-        return (queryset.filter(recipient__icontains=term) if term else queryset), False
+    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+        number = whole_number(term.removeprefix("#"))
+        found = models.Q(recipient__icontains=term) if number is None else models.Q(dialog__number=number)
+        return queryset.filter(found), False
 
     def get_fieldsets(self, request: HttpRequest, obj: OutgoingEmail | None = None) -> Any:
         return self.for_reader(

@@ -102,6 +102,11 @@ def end_availability(change: Change) -> None:
     Operator.objects.filter(pk__in=ids).update(last_seen_at=None, tickets_valid_from=next_session())
 
 
+def end_sessions(person_ids: Collection[int]) -> None:
+    """Whoever is signed in as one of these is signed out, in every browser and for good: no later right brings a session back."""
+    Operator.objects.filter(pk__in=person_ids).update(session_generation=F("session_generation") + 1)
+
+
 def next_session() -> Greatest:
     """A `tickets_valid_from` that voids every ticket issued so far, also while the clock is set back (Z3)."""
     return Greatest(DatabaseNow(), F("tickets_valid_from") + timedelta(microseconds=1))
@@ -211,6 +216,7 @@ def change_people(
 ) -> None:
     """Give an operator departments, languages and the right to work, under the account's lock (S2).
 
+    Whoever is deactivated is signed out for good: activated again, they sign in anew.
     Raises ValidationError for a department or language of another account.
     """
     if operator.account_id is None:
@@ -227,6 +233,8 @@ def change_people(
     locked.save(update_fields=["is_active"])
     if not active:
         end_availability(change)
+    if reason == Reason.ACTIVE:  # on the way back too: the release before this one ended no sessions
+        end_sessions([operator.pk])
     change.write(reason, actor=actor)
     publish(service_channel(operator.account_id), workspace_channel(operator.account_id), operator_channel(operator.pk))
 

@@ -5,7 +5,10 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.forms import ModelForm
@@ -19,10 +22,14 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from operators import confirmation, security
+from operators.admin_addresses import LONGEST_SEARCH, CheckedList, with_possible_keys
 from operators.forms import ScopedForm
-from operators.models import Account
+from operators.models import Account, Operator
 from webim_offline.errors import too_many
+from webim_offline.numbers import whole_number
 from webim_offline.rate_limits import spend
+from webim_offline.security_log import Event
 
 MOST_CHOICES = 100  # rows offered by a filter
 # what may follow the name of a filter's field in a list's address
@@ -62,9 +69,41 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         # never None: a role without an account would see the rows that have none
         return rows.filter(**{self.account_path: request.user.account_id}) if request.user.account_id else rows.none()
 
+    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> tuple[models.QuerySet, bool]:
+        term = search_term.strip()
+        if len(term) > LONGEST_SEARCH:
+            return queryset.none(), False
+        return self.search(request, queryset, term) if term else (queryset, False)
+
+    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+        """The rows that a search of at most LONGEST_SEARCH characters finds, and whether some of them came twice."""
+        return super().get_search_results(request, queryset, term)
+
     def get_list_display(self, request: HttpRequest) -> Sequence[str]:
         columns = super().get_list_display(request)
         return [*columns, *self.support_columns] if request.user.is_support else columns
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CheckedList]:
+        return CheckedList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> models.Model | None:
+        """The row of an address; None for what is the key of none, too."""
+        return None if whole_number(object_id) is None else super().get_object(request, object_id, from_field)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """X1: another account's row is as missing as a missing one; only the security log knows better."""
+        key = whole_number(unquote(object_id))
+        if key is not None and self.model._base_manager.filter(pk=key).exists():
+            security.refused(request, Event.DENIAL, reason="row of another account")
+        return super()._get_obj_does_not_exist_redirect(request, opts, object_id)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        request.GET = with_possible_keys(request.GET, self._relations)
+        return super().get_changeform_initial_data(request)
+
+    @property
+    def _relations(self) -> list[str]:
+        return [field.name for field in (*self.opts.fields, *self.opts.many_to_many) if field.is_relation]
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
         filters = super().get_list_filter(request)
@@ -94,7 +133,7 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
     ) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
-        return type(form.__name__, (form,), {"own_account": request.user.account, "actor": request.user})
+        return type(form.__name__, (form,), {"own_account": request.user.account, "actor": request.user, "request": request})
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
         """A row stays with its account."""
@@ -118,6 +157,11 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
             for name, options in fieldsets
         ]
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: models.Model, inline: Any, prefix: str) -> dict[str, Any]:
+        """Tables below a page are as stored, whatever was sent: a form shown once more has them whole."""
+        sent = {"data", "files", "save_as_new"}
+        return {name: value for name, value in super().get_formset_kwargs(request, obj, inline, prefix).items() if name not in sent}
+
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         """Nothing: tables below a page are read-only, and `save_model` calls an action that writes everything."""
 
@@ -128,15 +172,25 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         # the first page asks for nothing
         if request.GET and (wait := spend("operator_search", str(request.user.pk))):
             return too_many(request, wait, "operator_search")
+        if request.method == "POST":
+            request.POST = with_possible_keys(request.POST, [ACTION_CHECKBOX_NAME])
+        if ERROR_FLAG in request.GET:
+            # where Django was sent back from a wrong address once; a second one it would take for a broken database
+            request.GET = request.GET.copy()
+            del request.GET[ERROR_FLAG]
         # the bare name: "Select … to change" cannot be declined in Russian
         return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if request.method == "POST":
+            request.POST = with_possible_keys(request.POST, self._relations)
         if object_id is not None:
             extra_context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
-        return self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
+        response = self._or_refused(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
+        shown = (getattr(response, "context_data", None) or {}).get("adminform")
+        return confirmation.with_wait(response, shown and shown.form)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return self._or_refused(request, partial(super().delete_view, request, object_id, extra_context))
@@ -151,6 +205,11 @@ class AccountScopedAdmin(ScopedChoices, admin.ModelAdmin):
         except IntegrityError:
             messages.error(request, _("Somebody else saved the same at this moment. Nothing was written: look and try again."))
         return redirect(request.get_full_path())
+
+
+def whom(person: Operator | None, *, reader: Operator) -> str:
+    """A person as `reader` may know them: for a customer the support staff has no names."""
+    return "" if person is None else person.name_for(reader)
 
 
 class ReadOnlyAdmin(AccountScopedAdmin):
@@ -171,6 +230,9 @@ class LatestRows(BaseInlineFormSet):
 
     most = 100
     newest_first = True
+
+    def is_valid(self) -> bool:
+        return True  # nothing is read from what was sent
 
     def get_queryset(self) -> list[models.Model]:
         if not hasattr(self, "_latest"):
@@ -213,18 +275,13 @@ class ReadOnlyInline(ScopedChoices, admin.TabularInline):
         return False
 
 
-def number(text: str) -> int | None:
-    """The row id that an address names; None for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
 class OwnRelatedFilter(admin.RelatedFieldListFilter):
     """A filter by departments, languages or people: those of the reader's account, or of the account that is chosen."""
 
     def field_choices(self, field: models.Field, request: HttpRequest, model_admin: AccountScopedAdmin) -> list[tuple[Any, str]]:
         rows = model_admin.admin_site.get_model_admin(field.remote_field.model).get_queryset(request)
         if request.user.is_support:
-            chosen = number(request.GET.get("account", ""))
+            chosen = whole_number(request.GET.get("account", ""))
             rows = rows.none() if chosen is None else rows.filter(account=chosen)
         return [(row.pk, str(row)) for row in rows[:MOST_CHOICES]]
 
@@ -249,7 +306,7 @@ def account_filter(path: str) -> type[admin.SimpleListFilter]:
 
         @cached_property
         def chosen(self) -> int | None:
-            return number(self.value() or "")
+            return whole_number(self.value() or "")
 
         def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
             if self.value() is None:

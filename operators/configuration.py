@@ -4,7 +4,7 @@ Statuses, settings, membership and archiving live in `actions`. Lock order as th
 changes how an account works is recorded as a change of settings (M9).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -16,6 +16,7 @@ from operators.actions import (
     archive,
     change_people,
     end_availability,
+    end_sessions,
     lock_account,
     next_session,
     operator_channel,
@@ -137,7 +138,7 @@ def _note(part: Part, changes: Iterable[tuple[str, object, object]], actor: Oper
 
 @atomic
 def archive_account(account: Account, *, actor: Operator | None) -> None:
-    """Archive an account (A5): its people are signed out at once and cannot sign in any more."""
+    """Archive an account (A5): its people are signed out at once and for good, and cannot sign in while it is archived."""
     locked = lock_account(account.pk)
     if locked.archived_at is not None:
         return
@@ -145,16 +146,19 @@ def archive_account(account: Account, *, actor: Operator | None) -> None:
     locked.archived_at = change.now
     locked.save(update_fields=["archived_at"])
     end_availability(change)
+    end_sessions([person.pk for person in change.people])
     change.write(Reason.SIGNED_OUT, actor=actor)
     _note_account(locked, "archived_at", "", change.now.isoformat(), actor)
 
 
 @atomic
 def restore_account(account: Account, *, actor: Operator | None) -> None:
-    """Bring an archived account back."""
+    """Bring an archived account back; its people sign in anew."""
     locked = lock_account(account.pk)
     if locked.archived_at is None:
         return
+    # the release before this one ended no sessions when it archived
+    end_sessions(list(locked.operators.values_list("pk", flat=True)))
     before, locked.archived_at = locked.archived_at, None
     locked.save(update_fields=["archived_at"])
     _note_account(locked, "archived_at", before.isoformat(), "", actor)
@@ -186,17 +190,27 @@ def create_operator(
 
 
 @atomic
-def describe_operator(operator: Operator, fields: Iterable[str]) -> None:
-    """Write who somebody is (`fields`: login, name, email, role, language of the pages). Raises ValidationError by field."""
-    if operator.account_id is not None:
-        lock_account(operator.account_id)
+def describe_operator(operator: Operator, fields: Collection[str], *, actor: Operator | None = None) -> None:
+    """Write who somebody is (`fields`: login, name, email, role, language of the pages). Raises ValidationError by field.
+
+    With another role every session and workspace of the person ends: what they show was meant for the role before.
+    """
+    change = None if operator.account_id is None else Change(lock_account(operator.account_id), pk=operator.pk)
     operator.full_clean()
     operator.save(update_fields=list(fields))
+    if change is not None and "role" in fields and any(stored.role != operator.role for stored in change.people):
+        end_availability(change)
+        end_sessions([operator.pk])
+        change.write(Reason.SIGNED_OUT, actor=actor)
+        publish(service_channel(operator.account_id), workspace_channel(operator.account_id), operator_channel(operator.pk))
 
 
 @atomic
 def set_password(operator: Operator, password: str) -> None:
-    """Give somebody a new password: whoever is signed in with the old one is signed out, workspaces included."""
+    """Give somebody a new password: whoever is signed in with the old one is signed out, workspaces included.
+
+    A session carries the salted hash: it ends for good, even if the same password is given once more.
+    """
     operator.set_password(password)
     operator.tickets_valid_from = next_session()
     operator.save(update_fields=["password", "tickets_valid_from"])
@@ -213,8 +227,9 @@ def end_workspaces(operator: Operator) -> None:
 
 @atomic
 def set_support_active(operator: Operator, *, active: bool) -> None:
-    """Let a member of the support staff in, or keep them out; they have no account and no membership."""
-    Operator.objects.filter(pk=operator.pk, account=None).update(is_active=active)
+    """Let a member of the support staff in, or keep them out for good; they have no account and no membership."""
+    if Operator.objects.filter(pk=operator.pk, account=None).exclude(is_active=active).update(is_active=active):
+        end_sessions([operator.pk])
 
 
 @atomic

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from operators.actions import LIMITS, check_left_messages, check_timeouts
 from operators.configuration import check_room_for, set_password
+from operators.confirmation import ConfirmedForm
 from operators.demo import is_shut_out
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
 from operators.passwords import TooManyAttempts, check_own_password
@@ -94,7 +95,7 @@ class OwnPasswordForm(PasswordChangeForm):
         return self.user
 
 
-class ScopedForm(forms.ModelForm):
+class ScopedForm(ConfirmedForm):
     """A form about one account's row. `own_account` is the supervisor's (X1); support staff have none."""
 
     own_account: Account | None = None
@@ -116,8 +117,10 @@ class ScopedForm(forms.ModelForm):
         return exclude
 
 
-class AccountForm(forms.ModelForm):
-    """An account's settings, with the rules that span several of them (M7, P5)."""
+class AccountForm(ConfirmedForm):
+    """An account's settings, with the rules that span several of them (M7, P5). Changing where left messages go is confirmed."""
+
+    confirmed_fields = frozenset({"left_messages_email", "left_messages_in_workspace"})
 
     language_codes = forms.CharField(
         label=_("Languages"),
@@ -191,7 +194,9 @@ CONSEQUENCES = {
 
 
 class PartForm(ScopedForm):
-    """A department, language or own contact field."""
+    """A department, language or own contact field. A department's own address for left messages asks for the own password."""
+
+    confirmed_fields = frozenset({"left_messages_email"})
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -203,9 +208,13 @@ class PartForm(ScopedForm):
 
 
 class OperatorForm(ScopedForm):
-    """A person: who they are, where they answer, whether they may sign in, and a new password."""
+    """A person: who they are, where they answer, whether they may sign in, and a new password.
+
+    The own password has a page of its own, which asks for the old one: here are only those of others.
+    """
 
     actor: Operator
+    confirmed_fields = frozenset({"password1", "password2", "email", "role", "is_active"})
 
     password1 = forms.CharField(
         label=_("Password"), required=False, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
@@ -246,13 +255,28 @@ class OperatorForm(ScopedForm):
                 field.queryset = rows.filter(archived_at=None) | rows.filter(pk__in=list(kept))
         if "role" in self.fields:
             self.fields["role"].choices = self._roles()
-        if "password1" in self.fields:
+        if self._is_of_oneself:
+            del self.fields["password1"], self.fields["password2"]
+        else:
             self.fields["password1"].required = self.fields["password2"].required = adding
             self.fields["password1"].help_text = (
                 password_validation.password_validators_help_text_html()
                 if adding
                 else gettext("Empty: the password stays. A new one signs this person out everywhere.")
             )
+
+    @property
+    def _is_of_oneself(self) -> bool:
+        return not self.instance._state.adding and self.instance.pk == self.actor.pk
+
+    def needs_password(self) -> bool:
+        return self.instance._state.adding or super().needs_password()
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        if self.asks_password and "password1" in self.fields:
+            # shown once more only to ask for the own password: the new one need not be thought up again
+            self.fields["password1"].widget.render_value = self.fields["password2"].widget.render_value = True
 
     def _roles(self) -> list[tuple[str, str]]:
         """X1: supervisors give no rights above their own; nobody moves between an account and the support staff."""
@@ -280,7 +304,7 @@ class OperatorForm(ScopedForm):
             self.add_error("account", gettext("An operator or supervisor belongs to one account."))
 
     def _check_oneself(self, cleaned: dict[str, Any]) -> None:
-        if self.instance._state.adding or self.instance.pk != self.actor.pk:
+        if not self._is_of_oneself:
             return
         if "is_active" in self.fields and not cleaned.get("is_active"):
             self.add_error("is_active", gettext("You cannot deactivate yourself."))

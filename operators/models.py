@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from operators.email_fields import AddressField
@@ -320,6 +321,8 @@ class Operator(AbstractBaseUser):
     last_seen_at = models.DateTimeField(_("last sign of life"), null=True, editable=False)
     acted_at = models.DateTimeField(null=True, editable=False)  # the last own action in the workspace (Q8)
     tickets_valid_from = models.DateTimeField(db_default=Now(), editable=False)
+    # counts how often every session of this person was ended for good: actions.end_sessions
+    session_generation = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     counted_online = models.BooleanField(default=False, editable=False)  # what the last OperatorChange says
 
     was_away = False  # of the person of a request: before it, nothing was heard of their workspace (A2); not stored
@@ -344,6 +347,16 @@ class Operator(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session carries and every request compares: another password or generation ends it (Django flushes it then).
+
+        Of a person whose sessions were never ended it is Django's own, so that an upgrade signs nobody out.
+        """
+        if not self.session_generation:
+            return super()._get_session_auth_hash(secret=secret)
+        marks = f"{self.session_generation}:{self.password}"
+        return salted_hmac("operators.Operator.session", marks, secret=secret, algorithm="sha256").hexdigest()
 
     def name_for(self, reader: "Operator") -> str:
         """What `reader` may know this person by: for customers the support staff has no names (X1)."""

@@ -10,6 +10,7 @@ from operators.attempts import spend_all
 from operators.hashers import HashingBusy
 from operators.models import Operator
 from webim_offline.client_address import client_network
+from webim_offline.errors import DATABASE_AWAY
 from webim_offline.rate_limits import forget, give_back
 
 
@@ -40,7 +41,7 @@ def check_own_password(request: HttpRequest, operator: Operator, password: str) 
     try:
         # never rehashed here: another hash would end the sessions of this person
         right = check_password(password, operator.password)
-    except HashingBusy:  # a 429 of its own (`middleware.HashingLimit`), and no attempt
+    except (HashingBusy, *DATABASE_AWAY):  # the first is a 429 of its own (`middleware.HashingLimit`); neither is an attempt
         for share in (here, anywhere):
             give_back(*share)
         raise

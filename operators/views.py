@@ -19,14 +19,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from operators import actions, known_browsers, login_attempts
+from operators import actions, confirmation, known_browsers, login_attempts, security, session_ages
 from operators.configuration import choose_page_language
 from operators.forms import LoginForm, OwnPasswordForm
 from operators.hashers import RETRY_AFTER, HashingBusy
 from operators.models import Operator
 from webim_offline.client_address import client_network
 from webim_offline.errors import DATABASE_AWAY
-from webim_offline.security_log import Event, Outcome, record
+from webim_offline.security_log import Event, Outcome
 
 
 def own_page(operator: Operator) -> str:
@@ -69,6 +69,8 @@ class Login(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         self.attempt.succeeded()
         response = super().form_valid(form)
+        session_ages.begin(self.request)
+        confirmation.remember(self.request)
         known_browsers.remember(self.request, response, form.get_user())
         self._log(Outcome.DONE, form.get_user())
         return response
@@ -93,7 +95,7 @@ class Login(LoginView):
         return Operator.objects.only("pk", "account_id").filter(username=name.replace("\x00", "")).first()
 
     def _log(self, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
-        log(self.request, Event.SIGN_IN, outcome, person, reason)
+        security.happened(self.request, Event.SIGN_IN, outcome, person, reason=reason)
 
 
 def _too_many(wait: int, limit: str) -> str:
@@ -114,22 +116,12 @@ def _too_many(wait: int, limit: str) -> str:
     return text % {"seconds": wait}
 
 
-def log(request: HttpRequest, event: Event, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
-    """A line of the security log about `person`, who acts themselves; None: nobody we know."""
-    record(
-        event,
-        outcome,
-        operator_id=person and person.pk,
-        account_id=person and person.account_id,
-        network=client_network(request),
-        reason=reason,
-    )
-
-
 @never_cache
 @require_GET
 def to_login(request: HttpRequest) -> HttpResponse:
-    """The admin's own login address leads to the one login."""
+    """The admin's own login address leads to the one login. Whoever is signed in and comes here may not open the admin."""
+    if request.user.is_authenticated and not request.user.is_staff:
+        security.refused(request, Event.DENIAL, reason="admin")
     page = safe_next(request) or reverse("admin:index")
     return redirect(f"{reverse('login')}?{urlencode({REDIRECT_FIELD_NAME: page})}")
 
@@ -139,7 +131,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
     """Sign out; availability ends at once (A2)."""
     if request.user.is_authenticated:
         actions.sign_out(request.user)
-        log(request, Event.SIGN_OUT, Outcome.DONE, request.user)
+        security.happened(request, Event.SIGN_OUT, Outcome.DONE, request.user)
     logout(request)
     return redirect("login")
 
@@ -176,17 +168,18 @@ class OwnPassword(PasswordChangeView):
     def form_valid(self, form: OwnPasswordForm) -> HttpResponse:
         response = super().form_valid(form)
         known_browsers.remember(self.request, response, form.user)
-        log(self.request, Event.PASSWORD, Outcome.DONE, form.user)
+        confirmation.remember(self.request)
+        security.happened(self.request, Event.PASSWORD, Outcome.DONE, form.user)
         return response
 
     def form_invalid(self, form: OwnPasswordForm) -> HttpResponse:
         response = super().form_invalid(form)
         if form.wait:
-            log(self.request, Event.PASSWORD, Outcome.LIMITED, form.user)
+            security.happened(self.request, Event.PASSWORD, Outcome.LIMITED, form.user)
             response.status_code = 429
             response.headers["Retry-After"] = str(form.wait)
         else:
-            log(self.request, Event.PASSWORD, Outcome.REFUSED, form.user, form.reason)
+            security.happened(self.request, Event.PASSWORD, Outcome.REFUSED, form.user, reason=form.reason)
         return response
 
 

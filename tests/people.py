@@ -6,9 +6,13 @@ import secrets
 import uuid
 from datetime import timedelta
 
+from django.http import HttpRequest
+from django.test import Client
+
 from dialogs.actions.conversation import Contacts, Submission, Written, visitor_writes
 from dialogs.actions.presence import Arrival, Departure, visits_began, visits_ended
 from dialogs.models import Dialog, LiveProcess, Visitor
+from operators import confirmation, session_ages
 from operators.models import Account, Department, Language, Operator, OperatorChange, Reason, Role, Status
 from webim_offline.database_clock import database_now
 
@@ -26,6 +30,16 @@ def make_account(
     for department in departments:
         Department.objects.create(account=account, slug=department, name=department.title())
     return account
+
+
+def sign_in(client: Client, operator: Operator) -> None:
+    """The client's browser as it is right after the login form: the own password counts as just given."""
+    client.force_login(operator)
+    request = HttpRequest()
+    request.session, request.user = client.session, operator
+    session_ages.begin(request)
+    confirmation.remember(request)
+    request.session.save()
 
 
 def make_operator(

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from webim_offline.email_addresses import is_address
 from webim_offline.encryption import REDIS_FILES, SSL_MODES, WORD, is_local, postgresql_tls, redis_checks
+from webim_offline.numbers import whole_number
 from webim_offline.secret_strength import SHORTEST, weakness
 
 TRUE = {"1", "true", "yes", "on"}
@@ -57,9 +58,10 @@ def flag(name: str, default: bool = False) -> bool:
 def port(name: str, default: int) -> int:
     """A TCP port, 1 to 65535."""
     value = text(name, str(default))
-    if not (value.isascii() and value.isdecimal()) or not 1 <= int(value) <= 65535:
+    number = whole_number(value, most=65535)
+    if not number:
         raise Refused(f"{name}={value!r}: write a port number from 1 to 65535.")
-    return int(value)
+    return number
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """Settings. Embedded by default (SQLite, no broker); DATABASE_URL makes it a production start, REDIS_URL adds Redis."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +71,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "operators.session_ages.session_age_middleware",
     "operators.middleware.page_middleware",
     "operators.middleware.HashingLimit",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -199,7 +201,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "dialogs.tasks.forget_visitors",
         "schedule": 60.0,
         "options": {"expire_seconds": 60, "queue": "clock"},
-    }
+    },
+    "clear ended sessions": {
+        "task": "operators.tasks.clear_expired_sessions",
+        "schedule": 600.0,
+        "options": {"expire_seconds": 60, "queue": "clock"},
+    },
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -219,6 +226,12 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "webim_offline.errors.csrf_failure"
+# signed in: until so long without a request, and never longer than that after signing in
+SESSION_IDLE = timedelta(days=3)  # somebody who works on Friday is still signed in on Monday
+SESSION_LONGEST = timedelta(days=14)
+SESSION_COOKIE_AGE = 14 * 86400  # of sessions in which nobody has signed in
+# what opens or shuts a door (operators.confirmation) asks for the own password if it was not given in the last so long
+CONFIRMATION_LASTS = timedelta(minutes=10)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if PUBLIC_URL.startswith("https://"):

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from dialogs.live.presence import Key, Visits
 from webim_offline import realtime
+from webim_offline.numbers import whole_number
 
 PREFIX = "goodbye:"
 
@@ -42,8 +43,9 @@ class Neighbours:
         for channel in channels:
             if channel.startswith(PREFIX):
                 visitor_id, _, key = channel.removeprefix(PREFIX).partition(":")
-                if visitor_id.isdecimal():
-                    self.visits.goodbye((int(visitor_id), key))
+                number = whole_number(visitor_id)
+                if number is not None:
+                    self.visits.goodbye((number, key))
             else:
                 rest.append(channel)
         return rest

@@ -73,8 +73,3 @@ def visible_dialog(operator: Operator, number: int) -> Dialog:
     if dialog is None:
         raise Http404(_("There is no such dialog, or it is not in your departments and languages."))
     return dialog
-
-
-def whole_number(text: str) -> int | None:
-    """A number out of an address or a form; None for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

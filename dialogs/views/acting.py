@@ -15,9 +15,10 @@ from dialogs import queues
 from dialogs.actions import assignment, conversation
 from dialogs.actions.errors import NeedsConfirmation, Refused
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, Dialog
-from dialogs.views.access import operators_page, visible_dialog, whole_number
+from dialogs.views.access import operators_page, visible_dialog
 from dialogs.views.dialog_page import dialog_answer
 from operators.models import Operator
+from webim_offline.numbers import whole_number
 
 # the button of a confirmation, by what is confirmed
 ANYWAY = {

@@ -15,6 +15,7 @@ from dialogs.actions.visitors import LONGEST_TOKEN
 from dialogs.contact_form import OWN, ContactForm
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, LONGEST_TITLE, LONGEST_URL
 from operators.email_fields import AddressValidator
+from webim_offline.numbers import whole_number
 
 LARGEST_BODY = 128 * 1024  # the longest text, every character escaped, and the contacts
 LONGEST_NAME = 120
@@ -127,11 +128,21 @@ class TicketSerializer(PlaceSerializer, CallerSerializer):
     pass
 
 
+class WholeNumber(serializers.IntegerField):
+    """A number as JSON writes it, or its digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        number = data if type(data) is int else whole_number(data)
+        if number is None:
+            self.fail("invalid")
+        return number
+
+
 class SinceSerializer(serializers.Serializer):
     """How much of the conversation the client knows: a dialog's number and its revision."""
 
-    number = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
-    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
+    number = WholeNumber(required=False, default=0, min_value=0, max_value=2**62)
+    after = WholeNumber(required=False, default=0, min_value=0, max_value=2**62)
 
 
 class ConversationSerializer(SinceSerializer, CallerSerializer):
@@ -139,7 +150,7 @@ class ConversationSerializer(SinceSerializer, CallerSerializer):
 
 
 class EndSerializer(CallerSerializer):
-    number = serializers.IntegerField(min_value=1, max_value=2**62)
+    number = WholeNumber(min_value=1, max_value=2**62)
 
 
 class ContactsField(serializers.Field):

@@ -11,13 +11,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from dialogs.actions.assigner import assign_soon
 from dialogs.timeline import timeline
-from dialogs.views.access import operators_page, visible_dialog, whole_number
+from dialogs.views.access import operators_page, visible_dialog
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
 from dialogs.views.live_page import live_words
 from dialogs.views.panels import list_context
 from operators import actions as people
 from operators.models import Operator, Reason, Status
 from webim_offline.database_clock import database_now
+from webim_offline.numbers import whole_number
 
 
 @require_GET

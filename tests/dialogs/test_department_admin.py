@@ -14,7 +14,7 @@ def archive(client, *departments):
 
 
 def test_a_supervisor_is_told_how_many_dialogs_wait_in_what_was_archived(client, account, vera, anna):
-    client.force_login(vera)
+    people.sign_in(client, vera)
     support, sales = (Department.objects.get(account=account, slug=slug) for slug in ("support", "sales"))
     for _ in range(2):
         people.start_dialog(account)
@@ -31,14 +31,14 @@ def test_a_supervisor_is_told_how_many_dialogs_wait_in_what_was_archived(client,
 
 
 def test_an_empty_department_is_archived_without_a_word_of_dialogs(client, account, vera):
-    client.force_login(vera)
+    people.sign_in(client, vera)
     page = archive(client, *Department.objects.filter(account=account))
     assert "2 rows archived." in page
     assert "still wait" not in page
 
 
 def test_another_accounts_department_is_not_reached(client, vera, other_account):
-    client.force_login(vera)
+    people.sign_in(client, vera)
     people.start_dialog(other_account)
     page = archive(client, Department.objects.get(account=other_account, slug="support"))
     assert "still wait" not in page

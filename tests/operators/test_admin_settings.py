@@ -21,7 +21,7 @@ def mail(settings):
 def help_(client, db):
     """Support staff, signed in."""
     operator = people.make_operator(None, "help")
-    client.force_login(operator)
+    people.sign_in(client, operator)
     return operator
 
 
@@ -79,7 +79,7 @@ class TestSwitchingOff:
     def test_the_address_cannot_be_removed_while_it_is_off(self, client, account, vera, help_, mail, role, email):
         save(client, account, **OFF)
         if role == "supervisor":
-            client.force_login(vera)
+            people.sign_in(client, vera)
         before = recorded(account)
         assert "left_messages_email" in errors(save(client, account, left_messages_email=email, **OFF))
         account.refresh_from_db()
@@ -88,14 +88,14 @@ class TestSwitchingOff:
 
     def test_a_supervisor_may_change_the_address_while_it_is_off(self, client, account, vera, help_, mail):
         save(client, account, **OFF)
-        client.force_login(vera)
+        people.sign_in(client, vera)
         assert save(client, account, left_messages_email="new@tea.example").status_code == 302
         account.refresh_from_db()
         assert account.left_messages_email == "new@tea.example"
         assert not account.left_messages_in_workspace
 
     def test_a_supervisor_sees_the_switch_and_cannot_turn_it(self, client, account, vera, mail):
-        client.force_login(vera)
+        people.sign_in(client, vera)
         body = client.get(reverse("admin:operators_account_change", args=[account.pk])).content.decode()
         assert "Left messages reach the workspace" in body
         assert 'name="left_messages_in_workspace"' not in body
@@ -176,7 +176,7 @@ def test_wrong_values_are_refused_at_their_field(client, account, help_, field, 
 
 
 def test_each_change_is_recorded_with_who_and_when(client, account, vera):
-    client.force_login(vera)
+    people.sign_in(client, vera)
     save(client, account, name="Northern Tea", contact_phone="required")
     changes = {change.field: change for change in account.setting_changes.all()}
     assert set(changes) == {"name", "contact_phone", "left_messages_email"}
@@ -203,7 +203,7 @@ def test_the_history_shows_the_latest_fifty_first(client, account, vera, help_):
 
 def test_the_admin_warns_while_no_address_is_set(client, account, vera):
     """M1."""
-    client.force_login(vera)
+    people.sign_in(client, vera)
     address = reverse("admin:operators_account_change", args=[account.pk])
     words = "No address is set for left messages"
     assert words in client.get(address).content.decode()
@@ -273,14 +273,14 @@ class TestArchivedAccount:
         assert Account.objects.filter(pk=account.pk).exists()
 
     def test_a_supervisor_cannot(self, client, account, vera):
-        client.force_login(vera)
+        people.sign_in(client, vera)
         self.act(client, account, "archive")
         account.refresh_from_db()
         assert account.archived_at is None
 
 
 def test_a_change_of_a_department_is_recorded_too(client, account, vera):
-    client.force_login(vera)
+    people.sign_in(client, vera)
     support = account.departments.get(slug="support")
     address = reverse("admin:operators_department_change", args=[support.pk])
     client.post(address, {"name": "Care", "slug": "support", "left_messages_email": "care@tea.example"})
