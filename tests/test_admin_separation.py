@@ -18,7 +18,7 @@ from dialogs.actions.ledger import record_deliveries
 from dialogs.models import Delivery, DeliveryStatus, Device, Dialog, Visitor
 from notifications.models import OutgoingEmail
 from operators.admin import AccountScopedAdmin
-from operators.configuration import save_part
+from operators.configuration import save_part, set_password
 from operators.models import Account, ContactField, Department, Language, Operator, Role, SettingChange
 from tests import people
 from webim_offline.database_clock import database_now
@@ -240,6 +240,32 @@ class TestHandMadePosts:
             "languages": [row.pk for row in operator.languages.all()],
             "changes-TOTAL_FORMS": "0", "changes-INITIAL_FORMS": "0",
         } | more  # fmt: skip
+
+    def test_the_own_password_opens_no_more_than_the_role_may(self, client, vera, own, foreign):
+        """Long after signing in, with the right password: what no form offers stays as it was, also on the page that asks."""
+        set_password(vera, people.PASSWORD)
+        client.force_login(vera)
+        extra = {"account": foreign.department.account_id, "is_staff": "on", "is_superuser": "on", "email": "new@mail.example"}
+        address = page(Operator, "change", own.operator.pk)
+        asked = client.post(address, self.change(own.operator, **extra)).content.decode()
+        assert 'name="own_password"' in asked
+        assert FOREIGN not in asked
+        refused = self.change(own.operator, **extra, own_password=people.PASSWORD) | {"role": "support"}
+        assert "role" in client.post(address, refused).context["adminform"].form.errors
+        assert client.post(address, self.change(own.operator, **extra)).status_code == 302, "the password was right"
+        own.operator.refresh_from_db()
+        assert (own.operator.email, own.operator.role, own.operator.account) == ("new@mail.example", Role.OPERATOR, vera.account)
+
+    @pytest.mark.parametrize("action", ["activate", "deactivate"])
+    def test_one_persons_confirmation_is_not_anothers(self, account, vera, own, action):
+        sofia, browser, other = people.make_operator(account, "sofia", role="supervisor"), Client(), Client()
+        people.sign_in(browser, vera)
+        other.force_login(sofia)
+        before = Operator.objects.values().get(pk=own.operator.pk)
+        data = {"action": action, "_selected_action": [own.operator.pk]}
+        assert 'name="own_password"' in other.post(page(Operator, "changelist"), data).content.decode()
+        assert Operator.objects.values().get(pk=own.operator.pk) == before
+        assert browser.post(page(Operator, "changelist"), data).status_code == 302
 
     @pytest.mark.parametrize("field", ["departments", "languages"])
     def test_nobody_gets_a_foreign_department_or_language(self, supervisor, own, foreign, field):
