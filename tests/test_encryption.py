@@ -81,7 +81,7 @@ print(*said, sep="\\n")
 """
 
 
-def arrived(secure: str, plain: str) -> tuple[set[str], str]:
+def arrived(secure: str, plain: str, **variables: str) -> tuple[set[str], str]:
     """What a process with this REDIS_URL managed to leave in the Redis that also answers at `plain`; and its complaints."""
     with redis.Redis.from_url(plain) as look, tempfile.TemporaryDirectory() as folder:
         look.flushall()
@@ -89,7 +89,9 @@ def arrived(secure: str, plain: str) -> tuple[set[str], str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = inherited | {"REDIS_URL": secure, "VAR_DIR": folder, "DJANGO_SETTINGS_MODULE": "webim_offline.settings"}
         command = [sys.executable, "-c", SPEAK]
-        ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run(
+            command, cwd=ROOT, env=environment | variables, capture_output=True, text=True, timeout=60, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         calls = {name.removeprefix("cmdstat_") for name in look.info("commandstats")}
         found = {"cache" for key in look.scan_iter("*cached*")} | {"broker" for _ in range(look.llen("sent"))}
@@ -111,9 +113,10 @@ def tls_redis(authority, request):
 @needs_openssl
 def test_redis_must_show_a_certificate_of_its_name_to_everyone_who_speaks_with_it(authority, tls_redis):
     name, secure, plain = tls_redis
-    found, said = arrived(f"{secure}?ssl_ca_certs={authority.file}", plain)
-    assert found == ({"cache", "hints", "broker", "listening"} if name == HERE else set()), said
-    assert (name == HERE) == ("certificate" not in said), said
+    for query, variables in ((f"?ssl_ca_certs={authority.file}", {}), ("", {"SSL_CERT_FILE": str(authority.file)})):
+        found, said = arrived(f"{secure}{query}", plain, **variables)
+        assert found == ({"cache", "hints", "broker", "listening"} if name == HERE else set()), said
+        assert (name == HERE) == ("certificate" not in said), said
 
 
 @needs_openssl
