@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +18,51 @@ VISIT, WORKSPACE = "visit", "workspace"
 SECONDS_TO_BEGIN = 60
 RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to come back with after a restart
 PADDING = (b"", b"", b"==", b"=")
+LARGEST_ID = 2**63 - 1  # what a database keeps
+LONGEST_CLAIM = 100  # characters
+LAST_MOMENT = 2.0**36  # Unix time, some two thousand years from now
 
 
 class BadTicket(Exception):
-    """The ticket is forged, for another purpose, or too old; `str()` says which."""
+    """The ticket is forged, for another purpose, void, or too old; `str()` says which. `claims` are those it proves, if any."""
+
+    def __init__(self, reason: str, claims: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.claims = claims or {}
+
+
+class Expired(BadTicket):
+    """It was good once: an everyday case, for which a page fetches a fresh one."""
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_ID
+
+
+def _is_id_or_none(value: object) -> bool:
+    return value is None or _is_id(value)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value.isascii() and 0 < len(value) <= LONGEST_CLAIM
+
+
+def _is_seconds(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value <= LAST_MOMENT  # type: ignore[operator]
+
+
+def _is_session(value: object) -> bool:
+    try:
+        return _is_word(value) and datetime.fromisoformat(str(value)).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+# what a ticket of each purpose must say, and how: one with our signature that says anything else was not made here
+CLAIMS: dict[str, dict[str, Callable[[object], bool]]] = {
+    VISIT: {"a": _is_id, "v": _is_id, "k": _is_word, "d": _is_id_or_none, "l": _is_id},
+    WORKSPACE: {"o": _is_id, "a": _is_id, "d": _is_id_or_none, "lease": _is_seconds, "s": _is_session},
+}
 
 
 @lru_cache(maxsize=4)
@@ -76,15 +119,32 @@ def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEG
         raise BadTicket("forged") from None
     if not hmac.compare_digest(signature, _signature(packed)):
         raise BadTicket("forged")
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
-    if claims["p"] != purpose:
+    claims = _unpacked(packed)
+    if claims.get("p") != purpose:
         raise BadTicket("for another purpose")
+    if not _is_seconds(claims.get("t")) or not all(is_well(claims.get(name)) for name, is_well in CLAIMS[purpose].items()):
+        raise BadTicket("malformed")
     if max_age is not None:
         check_age(claims, max_age)
     return claims
 
 
+def _unpacked(packed: bytes) -> dict[str, Any]:
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
+    except (ValueError, RecursionError):
+        raise BadTicket("malformed") from None
+    if not isinstance(claims, dict):
+        raise BadTicket("malformed")
+    return claims
+
+
+def session(claims: dict[str, Any]) -> datetime:
+    """The session that a workspace's claims name."""
+    return datetime.fromisoformat(claims["s"])
+
+
 def check_age(claims: dict[str, Any], max_age: float = SECONDS_TO_BEGIN) -> None:
     """Raises BadTicket for claims that were issued too long ago to begin with."""
     if not -max_age <= time.time() - claims["t"] <= max_age:
-        raise BadTicket("expired")
+        raise Expired("expired")
