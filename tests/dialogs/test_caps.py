@@ -226,9 +226,7 @@ def test_counters_stay_small():
     assert held.held == {}
 
 
-def test_forged_and_void_tickets_and_foreign_pages_are_logged_within_bounds_and_expiry_is_not(
-    account, anna, visitor, lines, monkeypatch
-):
+def test_what_is_refused_is_logged_within_bounds_and_that_a_ticket_expired_is_not(account, anna, visitor, lines, monkeypatch):
     forged, wrong = "x" + visit_ticket(visitor), visit_ticket(visitor)
     void = workspace_ticket(anna)
     sign_out(anna)
