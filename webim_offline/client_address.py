@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -96,7 +97,7 @@ def client_of(request: HttpRequest) -> Client:
     return client
 
 
-def client_of_scope(scope: dict) -> Client:
+def client_of_scope(scope: dict[str, Any]) -> Client:
     """Who sent a request or opens a WebSocket, by its ASGI scope. Names are compared as they came: `_` is no `-`."""
     told, was_forwarded = None, False
     for name, value in scope["headers"]:

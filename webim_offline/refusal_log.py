@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 from webim_offline.security_log import Event, Outcome, record
 
@@ -26,15 +27,15 @@ class RefusalLog:
         self.left_out: Counter[str] = Counter()
         self._lock = Lock()
 
-    def refused(self, event: Event, **facts: object) -> None:
+    def refused(self, event: Event, **facts: Any) -> None:
         """Something was refused; `facts` as `security_log.record` takes them."""
         self._tell(event, Outcome.REFUSED, facts)
 
-    def limited(self, event: Event, **facts: object) -> None:
+    def limited(self, event: Event, **facts: Any) -> None:
         """A limit was reached."""
         self._tell(event, Outcome.LIMITED, facts)
 
-    def _tell(self, event: Event, outcome: Outcome, facts: dict) -> None:
+    def _tell(self, event: Event, outcome: Outcome, facts: dict[str, Any]) -> None:
         network = str(facts.get("network") or "")
         with self._lock:
             left_out = self._begin_period()

@@ -78,7 +78,7 @@ def _own_origin(scope: Scope) -> str:
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
     if not host or len(host) > LONGEST_HOST:
         return ""
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
+    scheme = str(scope.get("scheme", "http")).replace("ws", "http")
     told = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
     if told and is_proxy_at((scope.get("client") or ("",))[0]):
         scheme = told[-1].decode("latin-1").rpartition(",")[2].strip().lower()
