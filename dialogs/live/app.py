@@ -76,7 +76,6 @@ WORKSPACE_PATHS = "/live/workspace/"
 
 Handler = Callable[[dict[str, Any], Receive, Scope], Awaitable[dict[str, Any] | None]]
 Opened = tuple[Stream, Callable[[Stream, str], Awaitable[None] | None]]
-NO_ROUTE: tuple[Handler | None, Headers] = (None, NO_STORE)
 
 
 class LiveApp:
@@ -107,10 +106,13 @@ class LiveApp:
         self.renewing = asyncio.Lock()
         self.is_cut_off = True  # from the database, until it answers
         self.routes: dict[str, tuple[Handler, Headers]] = {
-            "/live/visit/poll": (self._visit_poll, CORS),
-            "/live/visit/beat": (self._visit_beat, CORS),
-            "/live/visit/bye": (self._visit_bye, CORS),
-            "/live/workspace/poll": (self._workspace_poll, NO_STORE),
+            path: (handler, [*headers, *for_path(path)])
+            for path, handler, headers in (
+                ("/live/visit/poll", self._visit_poll, CORS),
+                ("/live/visit/beat", self._visit_beat, CORS),
+                ("/live/visit/bye", self._visit_bye, CORS),
+                ("/live/workspace/poll", self._workspace_poll, NO_STORE),
+            )
         }
 
     # ----- life of the process -----
@@ -355,8 +357,7 @@ class LiveApp:
         if scope["type"] != "http":
             return
         path = scope["path"]
-        handler, headers = self.routes.get(path, NO_ROUTE)
-        headers = [*headers, *for_path(path)]
+        handler, headers = self.routes.get(path) or (None, [*NO_STORE, *for_path(path)])
         try:
             if handler is None:
                 raise Refusal(404, "no such address", closes=True)
@@ -369,9 +370,9 @@ class LiveApp:
         except Refusal as refusal:
             _log_refusal(refusal, scope)
             if refusal.status in COME_AGAIN_STATUSES:
-                headers += COME_AGAIN_HEADERS
+                headers = [*headers, *COME_AGAIN_HEADERS]
             if refusal.closes:
-                headers.append(CLOSE)
+                headers = [*headers, CLOSE]
             await respond(send, refusal.status, {"error": refusal.reason}, headers)
             return
         except tickets.BadTicket as bad:

@@ -8,12 +8,12 @@ composed when they are sent, so a slow reader holds back one frame, not a queue 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, Generator
-from types import coroutine
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from dialogs.live import tickets
 from dialogs.live.hub import Hub
+from webim_offline.patience import rest_of
 
 logger = logging.getLogger(__name__)
 to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -125,7 +125,7 @@ class Stream:
                 except StopIteration:
                     continue
                 self._is_waiting = True
-                asyncio.get_running_loop().create_task(self._flush_later(_rest_of(sending, obstacle)))
+                asyncio.get_running_loop().create_task(self._flush_later(rest_of(sending, obstacle)))
                 return
         except (OSError, RuntimeError):
             self.end()  # the connection went away between two frames
@@ -184,16 +184,6 @@ class Stream:
         self.frames += 1
         if self.frames > MOST_FRAMES:
             raise Closed(REFUSED, "too many frames")
-
-
-@coroutine
-def _rest_of(begun: Generator[Any, None, None], obstacle: object) -> Generator[Any, None, None]:
-    """What is left of an awaitable that has begun outside a task and has met its first wait."""
-    try:
-        yield obstacle
-        yield from begun
-    finally:
-        begun.close()
 
 
 class Streams:

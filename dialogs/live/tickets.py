@@ -20,6 +20,7 @@ RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to 
 PADDING = (b"", b"", b"==", b"=")
 LARGEST_ID = 2**63 - 1  # what a database keeps
 LONGEST_CLAIM = 100  # characters
+NUMBERS = {int, float}
 LAST_MOMENT = 2.0**36  # Unix time, some two thousand years from now
 
 
@@ -39,30 +40,37 @@ def _is_id(value: object) -> bool:
     return type(value) is int and 0 < value <= LARGEST_ID
 
 
-def _is_id_or_none(value: object) -> bool:
-    return value is None or _is_id(value)
+def _is_page(claims: dict[str, Any]) -> bool:
+    """What a page's ticket says: asked at each beat, so in one go."""
+    account, visitor, language, department = claims.get("a"), claims.get("v"), claims.get("l"), claims.get("d")
+    key, issued = claims.get("k"), claims.get("t", -1)
+    return (
+        (type(account) is type(visitor) is type(language) is int)
+        and (0 < account <= LARGEST_ID and 0 < visitor <= LARGEST_ID and 0 < language <= LARGEST_ID)
+        and (department is None or _is_id(department))
+        and (type(key) is str and 0 < len(key) <= LONGEST_CLAIM and key.isascii() and key.isprintable())
+        and (type(issued) in NUMBERS and 0 <= issued <= LAST_MOMENT)
+    )
 
 
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and value.isascii() and 0 < len(value) <= LONGEST_CLAIM
-
-
-def _is_seconds(value: object) -> bool:
-    return type(value) in {int, float} and 0 <= value <= LAST_MOMENT  # type: ignore[operator]
-
-
-def _is_session(value: object) -> bool:
+def _is_tab(claims: dict[str, Any]) -> bool:
+    """What the ticket of a workspace's tab says."""
+    lease, issued, dialog, session = claims.get("lease", -1), claims.get("t", -1), claims.get("d"), claims.get("s")
     try:
-        return _is_word(value) and datetime.fromisoformat(str(value)).utcoffset() == timedelta(0)
+        is_session = type(session) is str and datetime.fromisoformat(session).utcoffset() == timedelta(0)
     except ValueError:
         return False
+    return (
+        is_session
+        and (_is_id(claims.get("o")) and _is_id(claims.get("a")))
+        and (dialog is None or _is_id(dialog))
+        and (type(lease) in NUMBERS and 0 <= lease <= LAST_MOMENT)
+        and (type(issued) in NUMBERS and 0 <= issued <= LAST_MOMENT)
+    )
 
 
-# what a ticket of each purpose must say, and how: one with our signature that says anything else was not made here
-CLAIMS: dict[str, dict[str, Callable[[object], bool]]] = {
-    VISIT: {"a": _is_id, "v": _is_id, "k": _is_word, "d": _is_id_or_none, "l": _is_id},
-    WORKSPACE: {"o": _is_id, "a": _is_id, "d": _is_id_or_none, "lease": _is_seconds, "s": _is_session},
-}
+# a ticket of each purpose with our signature that says anything else was not made here
+IS_WELL: dict[str, Callable[[dict[str, Any]], bool]] = {VISIT: _is_page, WORKSPACE: _is_tab}
 
 
 @lru_cache(maxsize=4)
@@ -122,7 +130,7 @@ def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEG
     claims = _unpacked(packed)
     if claims.get("p") != purpose:
         raise BadTicket("for another purpose")
-    if not _is_seconds(claims.get("t")) or not all(is_well(claims.get(name)) for name, is_well in CLAIMS[purpose].items()):
+    if not IS_WELL[purpose](claims):
         raise BadTicket("malformed")
     if max_age is not None:
         check_age(claims, max_age)
