@@ -8,7 +8,7 @@ from django.test import Client, RequestFactory
 
 from webim_offline.client_address import client_of, client_of_scope, judge
 from webim_offline.pages import environ_of, known_names
-from webim_offline.wsgi import trusting_proxies_alone
+from webim_offline.proxy_words import trusting_proxies_alone
 
 PROXY, CLIENT = "127.0.0.1", "203.0.113.9"
 

@@ -21,7 +21,7 @@ Lines = Iterable[tuple[bytes, bytes]]
 FORWARDING = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via")
 _FORWARDING_RAW = frozenset(name.encode() for name in FORWARDING)
 _FORWARDING_META = tuple("HTTP_" + name.upper().replace("-", "_") for name in FORWARDING)
-# of an environ: True when a header was taken out of it that told of forwarding (`webim_offline.wsgi`)
+# of an environ: True when a header was taken out of it that told of forwarding (`proxy_words`)
 WAS_FORWARDED = "webim_offline.was_forwarded"
 # of an environ: True when its server does not tell X_Forwarded_For from X-Forwarded-For
 NAMES_ARE_MERGED = "webim_offline.names_are_merged"
