@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from dialogs import metrics as dialogs
 from notifications.models import OutgoingEmail
-from webim_offline.client_address import client_address
+from webim_offline.client_address import client_of
 from webim_offline.database_clock import database_now
 from webim_offline.security_log import Event, Outcome, record_request
 
@@ -34,8 +34,7 @@ def figures(now: datetime) -> Iterator[dialogs.Figure]:
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, for METRICS_ALLOW; everyone else gets a 403."""
-    address = client_address(request)
-    if address is None or not any(address in network for network in settings.METRICS_ALLOW):
+    if not client_of(request).is_within(settings.METRICS_ALLOW):
         record_request(request, Event.DENIAL, Outcome.REFUSED, reason="metrics")
         return HttpResponseForbidden("Only for METRICS_ALLOW.\n", content_type="text/plain; charset=utf-8")
     lines = []

@@ -292,7 +292,8 @@ def seen(operator: Operator, now: datetime) -> None:
 def workspaces_seen(tickets: Mapping[int, datetime]) -> dict[int, datetime]:
     """Write the signs of life of many workspaces (A2), and that they could be written (P9).
 
-    `tickets` maps operator ids to the session their newest ticket names: the `tickets_valid_from` it was issued under.
+    `tickets` maps operator ids to the session their newest ticket names: the `tickets_valid_from` it was issued under. Any other
+    one, an earlier or a later, is no sign of anybody.
     Returns the one valid now for everyone who may work (X5); who is missing there was deactivated, or the account archived.
     """
     clock = DatabaseNow()
@@ -302,7 +303,7 @@ def workspaces_seen(tickets: Mapping[int, datetime]) -> dict[int, datetime]:
     if not tickets:
         return {}
     known = list(Operator.objects.filter(pk__in=tickets, is_active=True, account__archived_at=None).select_related("account"))
-    _hear([person for person in known if tickets[person.pk] >= person.tickets_valid_from], tickets, database_now())
+    _hear([person for person in known if tickets[person.pk] == person.tickets_valid_from], tickets, database_now())
     return {person.pk: person.tickets_valid_from for person in known}
 
 
@@ -345,7 +346,7 @@ def _bring_back(account_id: int, ids: list[int], tickets: Mapping[int, datetime]
     if account.archived_at is not None:
         return
     change = Change(account, pk__in=ids, is_active=True)
-    heard = [person for person in change.people if tickets[person.pk] >= person.tickets_valid_from]
+    heard = [person for person in change.people if tickets[person.pk] == person.tickets_valid_from]
     for person in heard:
         person.last_seen_at = change.now
     Operator.objects.filter(pk__in=[person.pk for person in heard]).update(last_seen_at=change.now)

@@ -21,6 +21,7 @@ from tests.running import ROOT, eventually
 GUIDE = ROOT / "docs" / "deploy.md"
 EXAMPLES = ROOT / "docs" / "examples"
 UNITS = EXAMPLES / "systemd"
+STREAMS_PER_ADDRESS = 100  # here, where nobody but the test of it has many
 INSTALLED = "/srv/webim_offline"
 PROGRAMS = Path(sys.executable).parent
 
@@ -90,6 +91,7 @@ class Deployment:
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "EMAIL_URL": email_url,
             "VAR_DIR": str(folder / "var"),
+            "STREAMS_PER_ADDRESS": str(STREAMS_PER_ADDRESS),
         }
         self.environment = inherited | example_environment() | own
         self.processes: dict[str, psutil.Popen] = {}

@@ -74,7 +74,7 @@ class Way:
         """One stream from its beginning to its end: was it heard, and how did it close?"""
         heard = False
         url = self.live_url.replace("http", "ws", 1) + self.path
-        options = {"ssl": self.tls if url.startswith("wss") else None, "source_address": (self.address, 0)}
+        options = {"ssl": self.tls if url.startswith("wss") else None, "source_address": (self.address, 0), "origin": self.url}
         try:
             with connect(url, proxy=None, open_timeout=5, close_timeout=1, **options) as stream:
                 stream.send(json.dumps(self.hello()))

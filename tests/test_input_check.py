@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from dialogs.models import Message
 from tests import people
-from webim_offline.pages import Pages
+from webim_offline.handler import Handler
 
 KEPT = "The request holds characters that cannot be kept. Leave them out and try again."
 FORM = "application/x-www-form-urlencoded"
@@ -128,7 +128,7 @@ def test_a_query_in_a_strange_encoding(db, rf, content_type, query):
     """As a server asks: the test client makes requests of its own."""
     answers = []
     environ = rf.get(f"/accounts/login/?{query}").environ | {"CONTENT_TYPE": content_type}
-    body = Pages()(environ, lambda status, headers: answers.append(status))
+    body = Handler()(environ, lambda status, headers: answers.append(status))
     assert "cannot be understood" in b"".join(body).decode()
     assert answers == ["400 Bad Request"]
 

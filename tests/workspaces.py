@@ -36,7 +36,8 @@ class Tab:
     def _live(self) -> None:
         while self.here.is_set():
             try:
-                with connect(self.url.replace("http", "ws") + "/live/workspace/stream", open_timeout=5) as stream:
+                address = self.url.replace("http", "ws") + "/live/workspace/stream"
+                with connect(address, open_timeout=5, origin=self.url) as stream:
                     stream.send(json.dumps({"ticket": self.ticket, "since": ""}))
                     while self.here.is_set():
                         try:

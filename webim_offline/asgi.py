@@ -1,20 +1,22 @@
-"""`live`: the live app alone, for a production process of its own. `application`: the live app in front of Django (embedded)."""
+"""`web`: Django alone, `live`: the live app alone, for production processes of their own. `application`: both (embedded)."""
 
 import os
 
-from webim_offline.pages import pages
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
-django_application = pages()
+django.setup()
 
-from a2wsgi import WSGIMiddleware  # noqa: E402 - Django must be set up first
+from dialogs.live.app import LiveApp  # noqa: E402 - Django must be set up first
+from webim_offline.pages import Pages  # noqa: E402
+from webim_offline.wsgi import application as django_application  # noqa: E402 - it refuses demo passwords
 
-from dialogs.live.app import LiveApp  # noqa: E402
-from webim_offline.startup import refuse_demo_passwords  # noqa: E402
+EMBEDDED_THREADS = 16
+THREADS = 8  # of a web process: each keeps a connection to the database, more of them make nothing faster
 
-refuse_demo_passwords()
 live = LiveApp()
-_pages = WSGIMiddleware(django_application, workers=16)
+web = Pages(django_application, threads=THREADS)
+_pages = Pages(django_application, threads=EMBEDDED_THREADS)
 
 
 async def application(scope, receive, send) -> None:

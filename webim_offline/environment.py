@@ -64,6 +64,14 @@ def port(name: str, default: int) -> int:
     return number
 
 
+def count(name: str, default: int, most: int = 1_000_000) -> int:
+    """A whole number from 1 to `most`."""
+    value = text(name, str(default))
+    if not (value.isascii() and value.isdecimal() and len(value) <= len(str(most))) or not 1 <= int(value) <= most:
+        raise Refused(f"{name}={value[:40]!r}: write a whole number from 1 to {most}.")
+    return int(value)
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list without empty entries."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

@@ -1,30 +1,209 @@
-"""Django's WSGI application for our servers."""
+"""Django behind an ASGI server: what stands between a connection and one of the few threads that make pages.
 
-import django
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.utils.http import parse_header_parameters
+In front of Django names with `_` are dropped (in a WSGI environ X_Forwarded_For would be X-Forwarded-For) and the body is read
+(`request_bodies`). A thread makes the whole answer and is free again: a client that reads slowly holds memory, with a bound, and
+no thread.
+"""
 
-UNREADABLE = {"charset": "unreadable"}
+import asyncio
+import io
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from webim_offline import request_bodies
+from webim_offline.client_address import client_of_scope
+from webim_offline.errors import COME_AGAIN
+from webim_offline.request_bodies import BadBody, Gone, Holdings, Receive, too_busy
+from webim_offline.security_headers import for_path
+from webim_offline.security_log import Event, Outcome, record
+
+logger = logging.getLogger(__name__)
+MOST_WAITING = 1_000  # requests that wait for a thread
+PIECE = 64 * 1024  # bytes that are handed to the server at once
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+COME_LATER = {408, 503}
 
 
-class Request(WSGIRequest):
-    """A request that can always be made: Django looks an encoding up, and decodes with it, where nobody catches what fails.
+class Answer:
+    """What the WSGI application answered, whole."""
 
-    Everything is read as UTF-8; `input_check` refuses what says to be something else.
-    """
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: Headers = []
+        self.body = b""
 
-    def _set_content_type_params(self, meta: dict[str, str]) -> None:
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        """WSGI's start_response; the `write` it gives is what no application of ours calls."""
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [(name.strip().lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers]
+        return self._write
+
+    def _write(self, chunk: bytes) -> None:
+        self.body += chunk
+
+
+class Pages:
+    """An ASGI application that lets a WSGI one answer, on `threads` threads."""
+
+    def __init__(self, application: Application, *, threads: int) -> None:
+        self.application = application
+        self.holdings = Holdings()
+        self.waiting = 0
+        self.threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="page")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            await self._serve(known_names(scope), receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        network = client_of_scope(scope).network
         try:
-            self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
-        except (LookupError, ValueError):
-            self.content_type, self.content_params = "", UNREADABLE
+            body = await request_bodies.read(scope, receive, self.holdings, network)
+        except Gone:
+            return
+        except BadBody as bad:
+            await refuse(scope, send, bad, network)
+            return
+        try:
+            answer = await self._made(scope, body)
+        except BadBody as bad:
+            await refuse(scope, send, bad, network)
+            return
+        finally:
+            self.holdings.shrink(network, len(body))
+        await self._send(answer, network, scope, send)
+
+    async def _made(self, scope: Scope, body: bytes) -> Answer:
+        if self.waiting >= MOST_WAITING:
+            raise too_busy()
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.threads, self._answer, environ_of(scope, body))
+        finally:
+            self.waiting -= 1
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        answer = Answer()
+        chunks = self.application(environ, answer.start)
+        try:
+            written = b"".join(chunks)
+        finally:
+            getattr(chunks, "close", lambda: None)()
+        answer.body += written
+        return answer
+
+    async def _send(self, answer: Answer, network: str, scope: Scope, send: Send) -> None:
+        try:
+            self.holdings.grow(network, len(answer.body))
+        except BadBody as bad:
+            await refuse(scope, send, bad, network)
+            return
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            for begin in range(0, len(answer.body), PIECE):
+                piece = answer.body[begin : begin + PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": begin + PIECE < len(answer.body)})
+            if not answer.body:
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            self.holdings.shrink(network, len(answer.body))
 
 
-class Pages(WSGIHandler):
-    request_class = Request
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        what = (await receive())["type"]
+        await send({"type": f"{what}.complete"})
+        if what == "lifespan.shutdown":
+            return
 
 
-def pages() -> Pages:
-    """The application, with Django set up."""
-    django.setup(set_prefix=False)
-    return Pages()
+async def refuse(scope: Scope, send: Send, bad: BadBody, network: str) -> None:
+    """Answer without Django, as JSON: the widget shows the sentence. The connection ends, whatever else it would send."""
+    record(Event.LIMIT, Outcome.LIMITED, network=network, reason=bad.reason)
+    with translation.override(_language(scope)):
+        body = json.dumps({"detail": str(bad.sentence)}, ensure_ascii=False).encode()
+    headers: Headers = [
+        *for_path(scope["path"]),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    if scope["path"].startswith("/widget/"):
+        headers += [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"retry-after")]
+    if bad.status in COME_LATER:
+        headers.append((b"retry-after", str(COME_AGAIN).encode()))
+    await send({"type": "http.response.start", "status": bad.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _language(scope: Scope) -> str:
+    said = next((value for name, value in scope["headers"] if name == b"accept-language"), b"").decode("latin-1")
+    for code, _ in parse_accept_lang_header(said[:500].lower()):
+        try:
+            return translation.get_supported_language_variant(code)
+        except LookupError:
+            continue
+    return "en"
+
+
+def known_names(scope: Scope) -> Scope:
+    """The request without headers whose name holds `_`, and with its cookies on one line, as CGI's rules for an environ want it."""
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) > 1:
+        headers = [(name, value) for name, value in headers if name != b"cookie"] + [(b"cookie", b"; ".join(cookies))]
+    return {**scope, "headers": headers}
+
+
+def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
+    """The WSGI environ of a request whose body has arrived. Several lines of one name become one, in order (RFC 9110)."""
+    host, port = scope.get("server") or ("localhost", 80)
+    peer = scope.get("client") or ("", 0)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": _query(scope),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": str(host),
+        "SERVER_PORT": str(port or 0),
+        "REMOTE_ADDR": str(peer[0]),
+        "REMOTE_PORT": str(peer[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
+        if name not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            name = f"HTTP_{name}"
+        environ[name] = f"{environ[name]},{value}" if name in environ else value
+    environ["CONTENT_LENGTH"] = str(len(body))  # a chunked body has none of its own
+    return environ
+
+
+def _query(scope: Scope) -> str:
+    """Bytes that stand raw in the query as if they had been escaped."""
+    query: bytes = scope.get("query_string", b"")
+    return query.decode() if query.isascii() else quote_from_bytes(query, safe="".join(map(chr, range(0x21, 0x7F))))

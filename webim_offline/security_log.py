@@ -15,9 +15,9 @@ from webim_offline.client_address import client_network
 
 logger = logging.getLogger("security")
 
-MOST_LINES = 60  # of refusals, a minute for each event and network; then how many more there were
+MOST_LINES = 30  # of refusals, a minute for each event and network; then how many more there were
 PERIOD = 60.0  # seconds
-MOST_NETWORKS = 500  # that are told apart in a minute; what comes from further ones counts as from one
+MOST_NETWORKS = 100  # that are told apart in a minute; what comes from further ones counts as from one
 
 
 class Event(StrEnum):

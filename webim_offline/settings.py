@@ -38,6 +38,7 @@ OTHERS_COME = not (EMBEDDED and is_local(HOST) and is_local(PUBLIC_HOST))
 SECRET_KEY = env.secret("SECRET_KEY", embedded=EMBEDDED, folder=VAR_DIR, strong=OTHERS_COME)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({"127.0.0.1", "localhost", "[::1]", HOST, PUBLIC_HOST})
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+STREAMS_PER_ADDRESS = env.count("STREAMS_PER_ADDRESS", 2000)  # streams and polls that one live process holds for one network
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.0/8,::1")
 
 MAIL_SERVER = env.mail_server(env.text("EMAIL_URL"))
@@ -59,6 +60,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "webim_offline.security_headers.middleware",  # outermost: errors of the others need them too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

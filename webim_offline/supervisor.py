@@ -25,9 +25,11 @@ CELERY = (sys.executable, "-W", "ignore:You're running the worker", "-m", "celer
 WORKER = ("worker", "--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
 KERNEL = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
-# of any server of the live app. X-Forwarded-For is ours to judge (TRUSTED_PROXIES); the WebSocket implementation that
-# costs least a stream, and frames no larger than streams.LARGEST_FRAME
+# of any server of the live app. X-Forwarded-For is ours to judge (TRUSTED_PROXIES); whoever sends the head of a request or
+# reads an answer too slowly is cut off; the WebSocket implementation that costs least a stream, and frames no larger than
+# streams.LARGEST_FRAME
 LIVE_OPTIONS = (
+    "--http=webim_offline.http_protocol:PatientProtocol",
     *("--lifespan=on", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level=warning", "--workers=1"),
     *("--ws=websockets-sansio", "--ws-per-message-deflate=false", "--ws-max-size=8192", "--ws-max-queue=8"),
     "--timeout-graceful-shutdown=2",  # held polls and streams would keep a longer shutdown waiting

@@ -2,15 +2,17 @@
 
 Streams are WebSockets (see `streams`); a page that cannot have one polls. Bodies are JSON sent as text/plain, so that a
 widget on another origin needs no preflight. Answers: 200 or 204; 400 for a body that is not understood, 401 for a ticket
-(fetch a new one and come again), 404, 405, 413, 421 for a foreign host, 429 for one page or request too many, 503 while the
-database has to be asked and is away, and for a page that this process has no room for.
+(fetch a new one and come again), 403 for a foreign origin, 404, 405, 408 for a body that stalls, 409 for a poll whose page began
+a newer one, 413, 421 for a foreign host, 429 for one page, request, stream or poll too many, 503 while the database has to be
+asked and is away, and for a page that this process has no room for.
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -21,10 +23,12 @@ from django.db import DatabaseError, close_old_connections, connections
 from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
 from dialogs.live import streams, tickets
+from dialogs.live.caps import NETWORK, OPERATOR, VISITOR, CapReached, Caps, Newest, Owner, Poll
 from dialogs.live.hub import Hub
 from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Ended, Key, Visits
 from dialogs.live.requests import (
+    CLOSE,
     COME_AGAIN_HEADERS,
     COME_AGAIN_STATUSES,
     CORS,
@@ -35,17 +39,22 @@ from dialogs.live.requests import (
     Scope,
     Send,
     check_host,
+    check_own_origin,
     disconnected,
     origin,
     read_body,
     respond,
 )
 from dialogs.live.service import Board, NotKnown
+from dialogs.live.sessions import VOID, Sessions
 from dialogs.live.streams import Closed, Stream, Streams
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
 from operators.actions import operator_channel, service_channel, workspace_channel, workspaces_seen
 from operators.sessions import valid_sessions
 from webim_offline import realtime
+from webim_offline.client_address import client_of_scope
+from webim_offline.security_headers import for_path
+from webim_offline.security_log import Event, Outcome, record
 from webim_offline.steady_clock import steady_now
 
 logger = logging.getLogger(__name__)
@@ -62,10 +71,10 @@ MOST_VISITS = 100  # pages of one visitor at once
 MOST_REQUESTS = 60  # of one page in REQUESTS_WITHIN seconds
 REQUESTS_WITHIN = 10.0
 MOST_HELD = 200_000  # visits of one process, about 100 MiB: ten times as many as it holds streams
+WORKSPACE_PATHS = "/live/workspace/"
 
 Handler = Callable[[dict[str, Any], Receive, Scope], Awaitable[dict[str, Any] | None]]
-Opened = tuple[Stream, Callable[[Stream, str], None]]
-NO_ROUTE: tuple[Handler | None, Headers] = (None, NO_STORE)
+Opened = tuple[Stream, Callable[[Stream, str], Awaitable[None] | None]]
 
 
 class LiveApp:
@@ -79,10 +88,14 @@ class LiveApp:
         self.board = Board(self.hub)
         self.streams = Streams(self.visits.lease)
         self.polls = 0
+        self.caps = Caps()
+        self.newest_streams, self.newest_polls = Newest(), Newest()
+        self.sessions = Sessions(self.hub, self._in_database)
         self.workspaces: dict[int, datetime] = {}  # operator id -> the newest session heard of (tickets.workspace_claims)
         self.requests: dict[Key, int] = {}  # of each page since `counted_since`
         self.counted_since = steady_now()
         self.unchecked: set[str] = set()  # channels of operators and accounts whose streams may have lost their right
+        self.is_doubted = asyncio.Event()  # somebody's, by a hint of the person's own: not to be told anything until it is checked
         self.checked_at = steady_now()
         self.database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-database")
         self.tasks: list[asyncio.Task[None]] = []
@@ -92,10 +105,13 @@ class LiveApp:
         self.renewing = asyncio.Lock()
         self.is_cut_off = True  # from the database, until it answers
         self.routes: dict[str, tuple[Handler, Headers]] = {
-            "/live/visit/poll": (self._visit_poll, CORS),
-            "/live/visit/beat": (self._visit_beat, CORS),
-            "/live/visit/bye": (self._visit_bye, CORS),
-            "/live/workspace/poll": (self._workspace_poll, NO_STORE),
+            path: (handler, [*headers, *for_path(path)])
+            for path, handler, headers in (
+                ("/live/visit/poll", self._visit_poll, CORS),
+                ("/live/visit/beat", self._visit_beat, CORS),
+                ("/live/visit/bye", self._visit_bye, CORS),
+                ("/live/workspace/poll", self._workspace_poll, NO_STORE),
+            )
         }
 
     # ----- life of the process -----
@@ -110,6 +126,7 @@ class LiveApp:
             self._keep_claiming,
             self._keep_board,
             self._keep_operators,
+            self._keep_rights,
             self._keep_listening,
             self.neighbours.keep_telling,
             self.streams.keep_pinging,
@@ -119,6 +136,7 @@ class LiveApp:
     async def stop(self) -> None:
         """End the background work. Nobody is said goodbye to: their pages come back to another process (P9)."""
         self.hub.doubt_everything()
+        self.sessions.stop()
         running = set(self.tasks)
         while running:  # a library may swallow a cancellation that meets its own time-out: say it again
             for task in running:
@@ -252,9 +270,20 @@ class LiveApp:
             await asyncio.sleep(WORKSPACES_EVERY)
             try:
                 await self._write_workspaces()  # nobody's too: that they could be written is what P9 asks
-                await self._check_workspaces()
             except DatabaseError as error:
                 logger.warning("signs of life of workspaces were not written: %s", error)
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def _keep_rights(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WORKSPACES_EVERY):
+                    await self.is_doubted.wait()
+            self.is_doubted.clear()
+            try:
+                await self._check_workspaces()
+            except DatabaseError as error:
+                logger.warning("the right to workspace streams was not checked: %s", error)
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def _write_workspaces(self) -> None:
@@ -274,12 +303,13 @@ class LiveApp:
         if not unchecked and not is_time:
             return
         self.unchecked = set()
-        due = {
-            claims["o"]
-            for stream in self.streams.all()
-            if "o" in (claims := stream.claims)
-            and (is_time or not unchecked.isdisjoint((operator_channel(claims["o"]), service_channel(claims["a"]))))
-        }
+        due = [
+            operator_id
+            for operator_id, theirs in self.streams.of_operator.items()
+            if is_time
+            or operator_channel(operator_id) in unchecked
+            or any(service_channel(stream.claims["a"]) in unchecked for stream in theirs)
+        ]
         try:
             if due:
                 self._end_void_streams(due, await self._in_database(valid_sessions, due))
@@ -289,15 +319,15 @@ class LiveApp:
         if is_time:
             self.checked_at = now
 
-    def _end_void_streams(self, checked: Collection[int], valid_from: dict[int, datetime]) -> None:
+    def _end_void_streams(self, checked: Iterable[int], valid_from: dict[int, datetime]) -> None:
         """X5: streams of people who signed out, were deactivated or changed; who still may comes back with a new ticket."""
-        for stream in self.streams.all():
-            operator_id = stream.claims.get("o")
-            if operator_id not in checked:
-                continue
-            since = valid_from.get(operator_id)
-            if since is None or _session(stream.claims) < since:
-                stream.close(streams.TICKET, "signed out or changed")
+        for operator_id in checked:
+            is_old = operator_channel(operator_id) in self.unchecked  # a hint came after the question
+            for stream in list(self.streams.of_operator.get(operator_id, ())):
+                if tickets.session(stream.claims) != valid_from.get(operator_id):
+                    stream.close(streams.TICKET, VOID)
+                elif not is_old:
+                    stream.trust()
 
     async def _keep_listening(self) -> None:
         while True:
@@ -311,10 +341,20 @@ class LiveApp:
     def _heard(self, channels: list[str]) -> None:
         if not (channels := self.neighbours.heard(channels)):
             return
+        self._doubt(channels)
         self.hub.heard(channels)
-        self.unchecked.update(channel for channel in channels if channel.startswith(("service:", "operator:")))
         if any(channel.startswith("service:") for channel in channels):
             self.board.hurry()
+
+    def _doubt(self, channels: Collection[str]) -> None:
+        """Before a hint is told: whose own it is may have signed out, and hears nothing until that is known."""
+        self.unchecked.update(channel for channel in channels if channel.startswith(("service:", "operator:")))
+        for channel in channels:
+            operator_id = channel.removeprefix("operator:")
+            if operator_id != channel and operator_id.isdecimal():
+                for stream in self.streams.of_operator.get(int(operator_id), ()):
+                    stream.doubt()
+                    self.is_doubted.set()
 
     # ----- requests -----
 
@@ -327,20 +367,27 @@ class LiveApp:
             return
         if scope["type"] != "http":
             return
-        handler, headers = self.routes.get(scope["path"], NO_ROUTE)
+        path = scope["path"]
+        handler, headers = self.routes.get(path) or (None, [*NO_STORE, *for_path(path)])
         try:
             if handler is None:
-                raise Refusal(404, "no such address")
+                raise Refusal(404, "no such address", closes=True)
             if scope["method"] != "POST":
-                raise Refusal(405, "use POST")
+                raise Refusal(405, "use POST", closes=True)
             check_host(scope)
+            if path.startswith(WORKSPACE_PATHS):
+                check_own_origin(scope)
             answer = await handler(await read_body(receive), receive, scope)
         except Refusal as refusal:
+            _log_refusal(refusal, scope)
             if refusal.status in COME_AGAIN_STATUSES:
                 headers = [*headers, *COME_AGAIN_HEADERS]
+            if refusal.closes:
+                headers = [*headers, CLOSE]
             await respond(send, refusal.status, {"error": refusal.reason}, headers)
             return
         except tickets.BadTicket as bad:
+            _log_ticket(bad, scope)
             await respond(send, 401, {"error": f"ticket: {bad}"}, headers)
             return
         except (NotKnown, asyncio.CancelledError) as obstacle:
@@ -366,15 +413,15 @@ class LiveApp:
         Raises BadTicket, and Refusal for a site not listed, a request too many and a page for which there is no room.
         """
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
-        self._count_request((claims["v"], claims["k"]))
+        self._count_request(_page(claims))
         if not self.board.knows(claims["a"]):
             await self.board.know(claims["a"])
         if not self._is_listed(claims, scope):
             raise Refusal(403, "this site is not listed")
-        if not self.visits.renew((claims["v"], claims["k"])):
+        if not self.visits.renew(_page(claims)):
             tickets.check_age(claims)
             if self.visits.of_visitor[claims["v"]] >= MOST_VISITS:
-                raise Refusal(429, "too many pages of one visitor")
+                raise CapReached("too many pages of one visitor")
             if len(self.visits.alive) >= MOST_HELD:
                 raise Refusal(503, "this process is full")
             self.visits.sign(_arrival(claims, body))
@@ -383,11 +430,11 @@ class LiveApp:
     def _count_request(self, page: Key) -> None:
         """Raises Refusal for a page that asks too often (X3)."""
         now = steady_now()
-        if now - self.counted_since > REQUESTS_WITHIN:
+        if now - self.counted_since > REQUESTS_WITHIN or len(self.requests) > MOST_HELD:
             self.counted_since, self.requests = now, {}
         self.requests[page] = count = self.requests.get(page, 0) + 1
         if count > MOST_REQUESTS:
-            raise Refusal(429, "too many requests of one page")
+            raise CapReached("too many requests of one page")
 
     def _is_listed(self, claims: dict[str, Any], scope: Scope) -> bool:
         """X5: an account that lists its sites is served there alone."""
@@ -399,12 +446,14 @@ class LiveApp:
 
     async def _visit_bye(self, body: dict[str, Any], receive: Receive, scope: Scope) -> None:
         claims = tickets.read(tickets.VISIT, body.get("ticket"), max_age=None)
-        self._count_request((claims["v"], claims["k"]))
+        self._count_request(_page(claims))
         if origin(scope) and not self._is_listed(claims, scope):  # some browsers' beacons name none
             raise Refusal(403, "this site is not listed")
         self.neighbours.goodbye((claims["v"], claims["k"]))
 
     async def _visit_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
+        network = client_of_scope(scope).network
+        self.caps.opens(network)
         claims = await self._sign_of_visit(body, scope)
         channel = visitor_channel(claims["v"])
         account_id, place = claims["a"], (claims["d"], claims["l"])
@@ -417,11 +466,17 @@ class LiveApp:
                 "service"
             )
 
-        self.visits.hold((claims["v"], claims["k"]))
-        try:
-            await self._hold(news, [channel, board_channel], hold, receive)
-        finally:
-            self.visits.release((claims["v"], claims["k"]))
+        poll = Poll()
+        with self.caps.holding((NETWORK, network), (VISITOR, claims["v"])):
+            self.newest_polls.take(_page(claims), poll)
+            self.visits.hold(_page(claims))
+            try:
+                await self._hold(news, [channel, board_channel], hold, receive, poll)
+            finally:
+                self.visits.release(_page(claims))
+                self.newest_polls.leave(_page(claims), poll)
+        if poll.is_replaced:
+            raise Refusal(409, "a newer poll of this page took its place")
         return {
             "since": self.hub.position(body.get("since")),
             "service": self.board.state(account_id, place),
@@ -429,31 +484,28 @@ class LiveApp:
         }
 
     def _sign_of_workspace(self, claims: dict[str, Any]) -> None:
-        operator_id, session = claims["o"], _session(claims)
+        """A sign of life of a workspace whose session was found valid: of such ones the latest is the one that still may be."""
+        operator_id, session = claims["o"], tickets.session(claims)
         self.workspaces[operator_id] = max(session, self.workspaces.get(operator_id, session))
 
     async def _workspace_poll(self, body: dict[str, Any], receive: Receive, scope: Scope) -> dict[str, Any]:
+        network = client_of_scope(scope).network
+        self.caps.opens(network)
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
+        await self.sessions.check(claims)
         self._sign_of_workspace(claims)
         channels = self._workspace_channels(claims)
         panel, own = channels[:2]
         dialog = channels[2] if len(channels) > 2 else None
         since = body.get("since")
+        asked_at = self.hub.position()
         hold = min(WORKSPACE_POLL, max(1.0, claims["lease"] / 3))
-        await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
+        with self.caps.holding((NETWORK, network), (OPERATOR, claims["o"])):
+            await self._hold(lambda: bool(self.hub.changed(channels, since)), channels, hold, receive)
+        if own in self.hub.changed([own], asked_at):
+            await self.sessions.check(claims)
         changed = self.hub.changed(channels, since)
-        if own in changed and self.hub.knows(since) and not await self._is_valid(claims):
-            raise Refusal(401, "ticket: signed out or changed")
         return {"since": self.hub.position(since), "panel": panel in changed, "dialog": dialog in changed}
-
-    async def _is_valid(self, claims: dict[str, Any]) -> bool:
-        """Is the session that a workspace's ticket names still one (X5)? Raises NotKnown."""
-        try:
-            valid_from = await self._in_database(valid_sessions, [claims["o"]])
-        except DatabaseError:
-            raise NotKnown from None
-        since = valid_from.get(claims["o"])
-        return since is not None and _session(claims) >= since
 
     # ----- streams -----
 
@@ -464,29 +516,42 @@ class LiveApp:
             if opened is None:
                 raise Refusal(404, "no such address")
             check_host(scope)
-        except Refusal:
+            if scope["path"].startswith(WORKSPACE_PATHS):
+                check_own_origin(scope)
+        except Refusal as refusal:
+            _log_refusal(refusal, scope)
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
         stream: Stream | None = None
+        held: list[Owner] = []
         try:
+            network = client_of_scope(scope).network
+            self.caps.opens(network)
+            self._take_place(held, (NETWORK, network))
             if len(self.streams) >= streams.MOST_STREAMS:
                 raise Closed(streams.TRY_LATER, "this process is full")
             stream, heard = await opened(await streams.hello(receive), send, scope)
+            claims = stream.claims
+            self._take_place(held, (VISITOR, claims["v"]) if "v" in claims else (OPERATOR, claims["o"]))
+            self._take_over(stream)
             self.streams.add(stream)
-            if page := _page(stream.claims):
-                self.visits.hold(page)
+            if "v" in claims:
+                self.visits.hold(_page(claims))
             stream.news()
             clock = asyncio.get_running_loop().time
             while True:
                 text = await streams.frame(receive)
                 stream.count_frame(clock())
-                heard(stream, text)
+                if (answering := heard(stream, text)) is not None:
+                    await answering
         except tickets.BadTicket as bad:
+            _log_ticket(bad, scope)
             await send({"type": "websocket.close", "code": streams.TICKET, "reason": f"ticket: {bad}"})
         except NotKnown:
             await send({"type": "websocket.close", "code": streams.TRY_LATER, "reason": "the database does not answer"})
         except Refusal as refusal:
+            _log_refusal(refusal, scope)
             code = streams.TRY_LATER if refusal.status in COME_AGAIN_STATUSES else streams.REFUSED
             await send({"type": "websocket.close", "code": code, "reason": refusal.reason})
         except Closed as closed:
@@ -496,13 +561,26 @@ class LiveApp:
             if stream is not None and stream.farewell:
                 await send({"type": "websocket.close", "code": stream.farewell.code, "reason": stream.farewell.reason})
         finally:
+            for owner in held:
+                self.caps.give(owner)
             if stream is not None:
                 self.streams.remove(stream)
-                if page := _page(stream.claims):
-                    self.visits.release(page)
+                if "v" in stream.claims:
+                    self.newest_streams.leave(_page(stream.claims), stream)
+                    self.visits.release(_page(stream.claims))
+
+    def _take_place(self, held: list[Owner], owner: Owner) -> None:
+        self.caps.take(owner)
+        held.append(owner)
+
+    def _take_over(self, stream: Stream) -> None:
+        """A page has one stream: the newer one takes the place of one that its browser, or the network, has lost."""
+        if "v" in stream.claims:
+            self.newest_streams.take(_page(stream.claims), stream)
 
     async def _visit_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = await self._sign_of_visit(body, scope)
+        self.caps.opens_stream(_page(claims))
         arrival = _arrival(claims, body)
         account_id, place = claims["a"], (claims["d"], claims["l"])
         channel = visitor_channel(claims["v"])
@@ -532,6 +610,7 @@ class LiveApp:
 
     async def _workspace_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> Opened:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
+        await self.sessions.check(claims)
         self._sign_of_workspace(claims)
         stream = Stream(self.hub, send, claims, self._workspace_channels(claims), body.get("since"))
         stream.compose = self._workspace_news
@@ -551,20 +630,28 @@ class LiveApp:
         news["dialog"] = bool(claims.get("d")) and dialog_channel(claims["d"]) in changed
         return news
 
-    def _workspace_frame(self, stream: Stream, text: str) -> None:
+    def _workspace_frame(self, stream: Stream, text: str) -> Awaitable[None] | None:
         """A pong, or a fresh ticket: for another open dialog, or because the old one is void."""
         if text != streams.PONG:
-            claims = tickets.read(tickets.WORKSPACE, streams.as_object(text).get("ticket"))
-            if (claims["o"], claims["a"]) != (stream.claims["o"], stream.claims["a"]):
-                raise tickets.BadTicket("for somebody else")
-            self.hub.leave(stream.channels, stream)
-            stream.claims, stream.channels = claims, tuple(self._workspace_channels(claims))
-            self.hub.listen(stream.channels, stream)
-            stream.news()
+            return self._turn(stream, streams.as_object(text).get("ticket"))
         self._sign_of_workspace(stream.claims)
+        return None
 
-    async def _hold(self, news: Callable[[], bool], channels: list[str], seconds: float, receive: Receive) -> None:
-        """Return when `news` is true, after `seconds`, when the client has gone, or when the server ends.
+    async def _turn(self, stream: Stream, ticket: object) -> None:
+        claims = tickets.read(tickets.WORKSPACE, ticket)
+        if (claims["o"], claims["a"]) != (stream.claims["o"], stream.claims["a"]):
+            raise tickets.BadTicket("for somebody else", claims)
+        await self.sessions.check(claims)
+        self.hub.leave(stream.channels, stream)
+        stream.claims, stream.channels = claims, tuple(self._workspace_channels(claims))
+        self.hub.listen(stream.channels, stream)
+        stream.news()
+        self._sign_of_workspace(claims)
+
+    async def _hold(
+        self, news: Callable[[], bool], channels: list[str], seconds: float, receive: Receive, poll: Poll | None = None
+    ) -> None:
+        """Return when `news` is true, after `seconds`, when the client has gone or polls anew, or when the server ends.
 
         A server that ends cancels what it still serves. Then the poll is answered as if its time were over, so that its page
         asks another process at once.
@@ -572,19 +659,21 @@ class LiveApp:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         gone = asyncio.ensure_future(disconnected(receive))
+        over = {gone} if poll is None else {gone, asyncio.ensure_future(poll.replaced())}
         self.polls += 1
         try:
-            while not news() and not gone.done() and (left := until - loop.time()) > 0:
+            while not news() and not any(end.done() for end in over) and (left := until - loop.time()) > 0:
                 waiting = asyncio.ensure_future(self.hub.wait(channels, left))
                 try:
-                    await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({waiting, *over}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waiting.cancel()
         except asyncio.CancelledError:
             pass
         finally:
             self.polls -= 1
-            gone.cancel()
+            for end in over:
+                end.cancel()
 
 
 def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
@@ -599,13 +688,24 @@ def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
     )
 
 
-def _page(claims: dict[str, Any]) -> Key | None:
-    """The page that a visit's ticket is for; None for a workspace's."""
-    return (claims["v"], claims["k"]) if "k" in claims else None
+def _page(claims: dict[str, Any]) -> Key:
+    return claims["v"], claims["k"]
 
 
-def _session(claims: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(claims["s"])
+def _log_refusal(refusal: Refusal, scope: Scope) -> None:
+    """What a wrong client, not a wrong moment, is refused for: foreign pages and hosts, and caps."""
+    network = client_of_scope(scope).network
+    if isinstance(refusal, CapReached) or refusal.status in {408, 413}:
+        record(Event.LIMIT, Outcome.LIMITED, network=network, reason=refusal.reason)
+    elif refusal.status in {403, 421}:
+        record(Event.DENIAL, Outcome.REFUSED, network=network, reason=refusal.reason)
+
+
+def _log_ticket(bad: tickets.BadTicket, scope: Scope) -> None:
+    """A ticket was refused. That one has expired is everyday."""
+    if not isinstance(bad, tickets.Expired):
+        whose = {"operator_id": bad.claims.get("o"), "account_id": bad.claims.get("a")}
+        record(Event.TICKET, Outcome.REFUSED, network=client_of_scope(scope).network, reason=str(bad), **whose)
 
 
 def _text(value: object, longest: int) -> str:

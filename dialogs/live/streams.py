@@ -8,12 +8,12 @@ composed when they are sent, so a slow reader holds back one frame, not a queue 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, Generator
-from types import coroutine
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from dialogs.live import tickets
 from dialogs.live.hub import Hub
+from webim_offline.patience import rest_of
 
 logger = logging.getLogger(__name__)
 to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -30,6 +30,7 @@ MOST_STREAMS = 20_000  # of one process
 # why a stream was closed (RFC 6455; 4xxx are ours)
 GOING_AWAY, NOT_UNDERSTOOD, REFUSED, TOO_LARGE, TRY_LATER = 1001, 1007, 1008, 1009, 1013
 TICKET = 4401
+REPLACED = 4409  # by a newer stream of the same page
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -59,6 +60,7 @@ class Stream:
         "farewell",
         "frames",
         "hub",
+        "is_doubted",
         "known",
     )
 
@@ -67,6 +69,7 @@ class Stream:
         self.channels = tuple(channels)
         self.known: object = since
         self.compose: Callable[[Stream], dict[str, Any] | None] = lambda _: None
+        self.is_doubted = False
         self.ended = False
         self.farewell: Closed | None = None
         self._due: list[str] = []  # each of PING, NEWS and TICKET_DUE at most once
@@ -92,6 +95,17 @@ class Stream:
         if tickets.is_to_be_renewed(self.claims):
             self._want(TICKET_DUE)
 
+    def doubt(self) -> None:
+        """Its right may be over: it is pinged and told nothing else until `trust`, or closed."""
+        self.is_doubted = True
+
+    def trust(self) -> None:
+        """Its right has been looked at: what it was not told meanwhile it is told now."""
+        if self.is_doubted:
+            self.is_doubted = False
+            if not self._is_waiting:
+                self._flush()
+
     def _want(self, what: str) -> None:
         if what not in self._due:
             self._due.append(what)
@@ -101,8 +115,8 @@ class Stream:
     def _flush(self) -> None:
         """Send what is due. Nearly every frame leaves at once: only one that has to wait costs a task and a timer."""
         try:
-            while self._due:
-                text = self._worded(self._due.pop(0))
+            while what := self._next():
+                text = self._worded(what)
                 if text is None:
                     continue
                 sending = self._send({"type": "websocket.send", "text": text}).__await__()
@@ -111,13 +125,22 @@ class Stream:
                 except StopIteration:
                     continue
                 self._is_waiting = True
-                asyncio.get_running_loop().create_task(self._flush_later(_rest_of(sending, obstacle)))
+                asyncio.get_running_loop().create_task(self._flush_later(rest_of(sending, obstacle)))
                 return
         except (OSError, RuntimeError):
             self.end()  # the connection went away between two frames
         except Exception:
             logger.exception("a stream's news could not be worded")
             self.end()
+
+    def _next(self) -> str:
+        """What is to be sent now, "" for nothing."""
+        if not self.is_doubted:
+            return self._due.pop(0) if self._due else ""
+        if PING not in self._due:
+            return ""
+        self._due.remove(PING)
+        return PING
 
     async def _flush_later(self, sending: Awaitable[None]) -> None:
         try:
@@ -144,6 +167,10 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
 
+    def make_room(self) -> None:
+        """Its page has opened a newer one."""
+        self.close(REPLACED, "a newer stream of this page took its place")
+
     def end(self) -> None:
         """End the stream from outside: a reader too slow to take a single frame gets no farewell either."""
         self.ended = True
@@ -159,21 +186,12 @@ class Stream:
             raise Closed(REFUSED, "too many frames")
 
 
-@coroutine
-def _rest_of(begun: Generator[Any, None, None], obstacle: object) -> Generator[Any, None, None]:
-    """What is left of an awaitable that has begun outside a task and has met its first wait."""
-    try:
-        yield obstacle
-        yield from begun
-    finally:
-        begun.close()
-
-
 class Streams:
     """All streams of one live process, pinged in ten shifts. `lease_of` tells an account's visit lease in seconds."""
 
     def __init__(self, lease_of: Callable[[int], float]) -> None:
         self.open: list[set[Stream]] = [set() for _ in range(PING_EVERY)]
+        self.of_operator: dict[int, set[Stream]] = {}  # those of workspaces
         self._lease_of = lease_of
         self._tick = 0
 
@@ -182,11 +200,17 @@ class Streams:
 
     def add(self, stream: Stream) -> None:
         min(self.open, key=len).add(stream)
+        if (operator_id := stream.claims.get("o")) is not None:
+            self.of_operator.setdefault(operator_id, set()).add(stream)
         stream.hub.listen(stream.channels, stream)
 
     def remove(self, stream: Stream) -> None:
         for shift in self.open:
             shift.discard(stream)
+        if (theirs := self.of_operator.get(stream.claims.get("o", 0))) is not None:
+            theirs.discard(stream)
+            if not theirs:
+                del self.of_operator[stream.claims["o"]]
         stream.hub.leave(stream.channels, stream)
 
     def all(self) -> list[Stream]:

@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +18,60 @@ VISIT, WORKSPACE = "visit", "workspace"
 SECONDS_TO_BEGIN = 60
 RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to come back with after a restart
 PADDING = (b"", b"", b"==", b"=")
+LARGEST_ID = 2**63 - 1  # what a database keeps
+LONGEST_CLAIM = 100  # characters
+NUMBERS = {int, float}
+LAST_MOMENT = 2.0**36  # Unix time, some two thousand years from now
 
 
 class BadTicket(Exception):
-    """The ticket is forged, for another purpose, or too old; `str()` says which."""
+    """The ticket is forged, for another purpose, void, or too old; `str()` says which. `claims` are those it proves, if any."""
+
+    def __init__(self, reason: str, claims: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.claims = claims or {}
+
+
+class Expired(BadTicket):
+    """It was good once: an everyday case, for which a page fetches a fresh one."""
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_ID
+
+
+def _is_page(claims: dict[str, Any]) -> bool:
+    """What a page's ticket says: asked at each beat, so in one go."""
+    account, visitor, language, department = claims.get("a"), claims.get("v"), claims.get("l"), claims.get("d")
+    key, issued, newcomer = claims.get("k"), claims.get("t", -1), claims.get("n", "")
+    return (
+        (type(account) is type(visitor) is type(language) is int)
+        and (0 < account <= LARGEST_ID and 0 < visitor <= LARGEST_ID and 0 < language <= LARGEST_ID)
+        and (department is None or _is_id(department))
+        and (type(key) is str and 0 < len(key) <= LONGEST_CLAIM and key.isascii() and key.isprintable())
+        and (type(issued) in NUMBERS and 0 <= issued <= LAST_MOMENT)
+        and (type(newcomer) is str and len(newcomer) <= LONGEST_CLAIM and newcomer.isascii() and newcomer.isprintable())
+    )
+
+
+def _is_tab(claims: dict[str, Any]) -> bool:
+    """What the ticket of a workspace's tab says."""
+    lease, issued, dialog, session = claims.get("lease", -1), claims.get("t", -1), claims.get("d"), claims.get("s")
+    try:
+        is_session = type(session) is str and datetime.fromisoformat(session).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+    return (
+        is_session
+        and (_is_id(claims.get("o")) and _is_id(claims.get("a")))
+        and (dialog is None or _is_id(dialog))
+        and (type(lease) in NUMBERS and 0 <= lease <= LAST_MOMENT)
+        and (type(issued) in NUMBERS and 0 <= issued <= LAST_MOMENT)
+    )
+
+
+# a ticket of each purpose with our signature that says anything else was not made here
+IS_WELL: dict[str, Callable[[dict[str, Any]], bool]] = {VISIT: _is_page, WORKSPACE: _is_tab}
 
 
 @lru_cache(maxsize=4)
@@ -76,15 +128,32 @@ def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEG
         raise BadTicket("forged") from None
     if not hmac.compare_digest(signature, _signature(packed)):
         raise BadTicket("forged")
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
-    if claims["p"] != purpose:
+    claims = _unpacked(packed)
+    if claims.get("p") != purpose:
         raise BadTicket("for another purpose")
+    if not IS_WELL[purpose](claims):
+        raise BadTicket("malformed")
     if max_age is not None:
         check_age(claims, max_age)
     return claims
 
 
+def _unpacked(packed: bytes) -> dict[str, Any]:
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(packed + PADDING[len(packed) % 4]))
+    except (ValueError, RecursionError):
+        raise BadTicket("malformed") from None
+    if not isinstance(claims, dict):
+        raise BadTicket("malformed")
+    return claims
+
+
+def session(claims: dict[str, Any]) -> datetime:
+    """The session that a workspace's claims name."""
+    return datetime.fromisoformat(claims["s"])
+
+
 def check_age(claims: dict[str, Any], max_age: float = SECONDS_TO_BEGIN) -> None:
     """Raises BadTicket for claims that were issued too long ago to begin with."""
     if not -max_age <= time.time() - claims["t"] <= max_age:
-        raise BadTicket("expired")
+        raise Expired("expired")

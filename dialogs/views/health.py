@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dialogs.models import Pulse
-from webim_offline.client_address import client_address
+from webim_offline.client_address import client_of
 from webim_offline.database_clock import DatabaseNow
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
         question.cancel()
         details |= {"database": False, "error": " ".join(str(error).split()) or "no answer in time"}
     ok = details["database"] and all(part["ok"] for part in details["parts"].values())
-    address = client_address(request)
-    may_see = address is not None and any(address in network for network in settings.METRICS_ALLOW)
+    may_see = client_of(request).is_within(settings.METRICS_ALLOW)
     return JsonResponse({"ok": ok} | (details if may_see else {}), status=200 if ok else 503)
 
 

@@ -17,6 +17,7 @@ from webim_offline import realtime
 
 STREAMS = 5000
 WORKSPACES = 1000
+OPERATORS = 25  # whose they are, within the streams that one may hold
 ROUNDS = 20
 OLD = 62.0  # seconds after which a ticket begins nothing any more (X5)
 PATIENCE = 90.0
@@ -82,8 +83,8 @@ def measure_storm() -> tuple[float, str, str, float]:
 
 def measure_hint() -> tuple[float, str, str, float]:
     account = people.make_account()
-    operators = [people.make_operator(account) for _ in range(10)]
-    claims = [tickets.workspace_claims(operators[i % 10]) for i in range(WORKSPACES)]
+    operators = [people.make_operator(account) for _ in range(OPERATORS)]
+    claims = [tickets.workspace_claims(operators[i % OPERATORS]) for i in range(WORKSPACES)]
     hellos = [{"ticket": tickets.issue(tickets.WORKSPACE, claim), "since": ""} for claim in claims]
     worst = []
     allow_many_files(WORKSPACES + 1000)

@@ -38,7 +38,9 @@ def allow_many_files(wanted: int) -> None:
 def serving(app: str, port: int = 0) -> Iterator[tuple[psutil.Popen, int]]:
     """A uvicorn process with the options production uses; the process and its port."""
     port = port or free_port()
-    with _running([sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS], port) as process:
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *LIVE_OPTIONS]
+    # all visitors of a benchmark come from one address
+    with _running(command, port, env=os.environ | {"STREAMS_PER_ADDRESS": "100000"}) as process:
         yield process, port
 
 
@@ -46,11 +48,9 @@ def serving(app: str, port: int = 0) -> Iterator[tuple[psutil.Popen, int]]:
 def serving_pages() -> Iterator[int]:
     """Django under granian, as production runs it (docs/deploy.md), behind a proxy on this machine; its port."""
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "webim_offline.wsgi:application", "--port", str(port)]
-    # each blocking thread holds a connection to the database; without a bound a storm takes them all
-    with _running(
-        [*command, "--blocking-threads", "8", "--log-level", "warning"], port, env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}
-    ):
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "webim_offline.asgi:web", "--port", str(port)]
+    options = ["--http", "1", "--no-ws", "--backlog", "4096", "--backpressure", "16384", "--log-level", "warning"]
+    with _running([*command, *options], port, env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}):
         yield port
 
 

@@ -99,7 +99,7 @@ class Crowd:
 
     def __init__(self, path: str) -> None:
         key = base64.b64encode(bytes(16)).decode()
-        lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
+        lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Origin: http://127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
         self.head = "\r\n".join([*lines, f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]).encode()
         self.clients: list[Client] = []
         self.gate = asyncio.Semaphore(AT_ONCE)

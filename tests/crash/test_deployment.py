@@ -19,10 +19,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.deployment import Deployment, deployed
+from dialogs.live.streams import REFUSED, REPLACED, TRY_LATER
+from tests.deployment import STREAMS_PER_ADDRESS, Deployment, deployed
+from tests.hoarding import fresh_tickets, hoard
 from tests.notifications.mail import RunningHost
 from tests.proxied import ProxiedPage, ProxiedTab
 from tests.running import eventually, temporary_folder
+from tests.slow_clients import SlowClient, post, until_ended
 
 pytestmark = pytest.mark.long
 ACCOUNT, PASSWORD = "north-tea", "correct horse battery"
@@ -174,6 +177,15 @@ def test_the_service_knows_where_visitors_come_from(place, staff):
     assert ask("127.0.3.1", "/metrics", **{"X-Forwarded-For": "127.0.0.1"}).status_code == 403
     assert ask("127.0.3.1", "/healthz").json() == {"ok": True}
     assert "webim_live_processes 2" in httpx.get(f"{place.direct('web@8101')}/metrics", trust_env=False).text
+    assert ask("127.0.3.1", "/metrics", X_Forwarded_For="127.0.0.1").status_code == 403
+
+    def past_nginx(*lines: tuple[str, str]) -> int:
+        return httpx.get(f"{place.direct('web@8101')}/metrics", headers=list(lines), trust_env=False).status_code
+
+    ours, theirs = ("X-Forwarded-For", "127.0.3.1"), [("X_Forwarded_For", "127.0.0.1"), ("X-Forwarded_For", "127.0.0.1")]
+    for lines in ([ours, *theirs], [*theirs, ours], [("X-Forwarded-For", "127.0.0.1"), ours], [("X-Forwarded-Proto", "http")]):
+        assert past_nginx(*lines) == 403, lines
+    assert past_nginx(("X-Forwarded-For", "127.0.0.1"), ("X_Forwarded_For", "127.0.3.1")) == 200
 
     def begin(address: str) -> int:
         page = ProxiedPage(place, ACCOUNT, address)
@@ -197,6 +209,68 @@ def test_what_is_too_large_is_refused_in_words(place, staff):
         ):
             answer = client.post(f"{place.url}{path}", content=b"{" + b" " * size + b"}", headers=as_text)
             assert (answer.status_code, reason in answer.text) == (413, True), (path, answer.text)
+
+
+def test_a_sign_in_on_another_port_and_name_is_taken_for_our_own_page(place, staff):
+    """nginx passes the host on with its port: the origin of the form is compared with it."""
+    way = f"https://127.0.0.1:{place.ports[443]}"
+    with httpx.Client(base_url=way, verify=False, trust_env=False) as client:
+        client.get("/accounts/login/")
+        form = {"username": "anna", "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        answer = client.post("/accounts/login/", data=form, headers={"Origin": way})
+        assert answer.status_code == 302, answer.text
+
+
+CROWD_OF_SLOW = 20
+
+
+def seconds_of_pages(ask, count: int = 10) -> float:
+    """The longest of so many pages, one after another."""
+    longest = 0.0
+    for _ in range(count):
+        began = time.monotonic()
+        assert ask().status_code == 200
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+def test_bodies_that_stall_and_readers_that_take_nothing_hold_no_page_behind_nginx(place, staff):
+    stalled = [
+        SlowClient(place.url, post(path, 100, b"{ab"), tls=place.tls, address="127.0.3.4")
+        for path in ("/widget/api/session", "/live/visit/beat")
+        for _ in range(CROWD_OF_SLOW)
+    ]
+    ask = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    readers = [SlowClient(place.url, ask, tls=place.tls, room=2048) for _ in range(CROWD_OF_SLOW)]
+    with httpx.Client(base_url=place.url, verify=place.tls, trust_env=False, timeout=20) as client:
+        assert seconds_of_pages(lambda: client.get("/accounts/login/")) < 5
+        until_ended(stalled, within=25)
+        assert {client.status for client in stalled} <= {0, 408}
+        assert seconds_of_pages(lambda: client.get("/accounts/login/"), 2) < 5
+    for reader in readers:
+        reader.socket.close()
+
+
+def test_bodies_that_stall_hold_no_page_of_a_process_that_stands_in_the_open(place, staff):
+    """Nobody should reach a process past the proxy; one that somebody does reach makes pages all the same."""
+    direct = place.direct("web@8101")
+    stalled = [SlowClient(direct, post("/widget/api/session", 100, b"{ab")) for _ in range(CROWD_OF_SLOW)]
+    heads = [SlowClient(direct, b"GET /accounts/login/ HTTP/1.1\r\nHost: loc") for _ in range(CROWD_OF_SLOW)]
+    with httpx.Client(base_url=direct, trust_env=False, timeout=20) as client:
+        assert seconds_of_pages(lambda: client.get("/accounts/login/", headers={"X-Forwarded-Proto": "https"})) < 5
+        until_ended([*stalled, *heads], within=30)
+    assert {client.status for client in stalled} == {408}
+
+
+def test_whoever_hoards_streams_holds_few_on_each_live_process(place, staff):
+    (ticket,) = fresh_tickets(place.url, 1, ACCOUNT, tls=place.tls)
+    found = hoard(place.url, [ticket] * 232, tls=place.tls, address="127.0.3.5")
+    assert 1 <= found.open <= 2, "one on each live process"
+    assert set(found.closed) <= {REPLACED, TRY_LATER, REFUSED}
+    tickets = fresh_tickets(place.url, 2 * STREAMS_PER_ADDRESS + 40, ACCOUNT, tls=place.tls)
+    found = hoard(place.url, tickets, tls=place.tls, address="127.0.3.6")
+    assert STREAMS_PER_ADDRESS <= found.open <= 2 * STREAMS_PER_ADDRESS
+    assert set(found.closed) == {TRY_LATER}
 
 
 def test_a_visitor_moves_between_live_processes_unseen(place, staff):

@@ -291,9 +291,13 @@ class TestHub:
         assert asyncio.run(story()) == {}
 
 
+PAGE = {"a": 7, "v": 3, "k": "page-1", "d": None, "l": 1}  # what the ticket of a page says
+TAB = {"o": 3, "a": 7, "d": None, "lease": 60, "s": "2026-03-01T12:00:00.000001+00:00"}  # and of a workspace's tab
+
+
 class TestTickets:
     def test_a_ticket_says_what_was_put_in(self):
-        assert tickets.read(tickets.VISIT, tickets.issue(tickets.VISIT, {"v": 3}))["v"] == 3
+        assert tickets.read(tickets.VISIT, tickets.issue(tickets.VISIT, PAGE))["v"] == 3
 
     @pytest.mark.parametrize(
         "spoil",
@@ -301,14 +305,14 @@ class TestTickets:
     )
     def test_a_spoiled_ticket_is_refused(self, spoil):
         with pytest.raises(tickets.BadTicket):
-            tickets.read(tickets.VISIT, spoil(tickets.issue(tickets.VISIT, {"v": 3})))
+            tickets.read(tickets.VISIT, spoil(tickets.issue(tickets.VISIT, PAGE)))
 
     def test_a_ticket_serves_one_purpose(self):
         with pytest.raises(tickets.BadTicket, match="another purpose"):
-            tickets.read(tickets.WORKSPACE, tickets.issue(tickets.VISIT, {"v": 3}))
+            tickets.read(tickets.WORKSPACE, tickets.issue(tickets.VISIT, PAGE))
 
     def test_a_ticket_has_sixty_seconds_to_begin(self, monkeypatch):
-        ticket = tickets.issue(tickets.VISIT, {"v": 3})
+        ticket = tickets.issue(tickets.VISIT, PAGE)
         then = time.time() + 61
         monkeypatch.setattr(tickets.time, "time", lambda: then)
         with pytest.raises(tickets.BadTicket, match="expired"):
@@ -316,10 +320,12 @@ class TestTickets:
         assert tickets.read(tickets.VISIT, ticket, max_age=None)["v"] == 3
 
 
-async def post(app, path, body, *, method="POST", host="127.0.0.1"):
+async def post(app, path, body, *, method="POST", host="127.0.0.1", origin="http://127.0.0.1", peer="127.0.0.1", **headers):
     """One request; (status, answer, headers)."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
+    names = {"host": host, "origin": origin} | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [(name.encode(), value.encode()) for name, value in names.items() if value is not None]
+    scope = {"type": "http", "method": method, "path": path, "scheme": "http", "client": (peer, 4711), "headers": lines}
     sent = []
     messages = [{"type": "http.request", "body": raw, "more_body": False}]
 

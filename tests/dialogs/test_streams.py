@@ -23,12 +23,14 @@ live = test_live.TestApp.live
 class Socket:
     """A WebSocket client of the app, without a network."""
 
-    def __init__(self, app, path, host="127.0.0.1"):
+    def __init__(self, app, path, host="127.0.0.1", origin="http://127.0.0.1", peer="127.0.0.1", **headers):
         self.incoming, self.sent = asyncio.Queue(), asyncio.Queue()
         self.is_stuck = asyncio.Event()
         self.is_stuck.set()
         self.incoming.put_nowait({"type": "websocket.connect"})
-        scope = {"type": "websocket", "path": path, "headers": [(b"host", host.encode())]}
+        names = {"host": host, "origin": origin} | {name.replace("_", "-"): value for name, value in headers.items()}
+        lines = [(name.encode(), value.encode()) for name, value in names.items() if value is not None]
+        scope = {"type": "websocket", "path": path, "scheme": "ws", "client": (peer, 4711), "headers": lines}
 
         async def send(message):
             await self.is_stuck.wait()

@@ -78,7 +78,7 @@ class TestScript:
         assert response["Content-Type"].startswith("text/javascript")
         assert response["Access-Control-Allow-Origin"] == "*"
         assert "Set-Cookie" not in response
-        assert "Content-Security-Policy" not in response
+        assert "default-src 'none'" in response["Content-Security-Policy"]  # of the file itself, not of the page that loads it
         script = gzip.decompress(response.content).decode()
         assert script.rstrip().endswith("});")
         assert f'"account": "{account.slug}"' in script

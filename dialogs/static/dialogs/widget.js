@@ -29,7 +29,8 @@
   const OPEN_WITHIN = 10e3;
   const RESTART_SPREAD = 10e3, RESTART_SPREAD_OPEN = 2e3;  // the pages of a restarted service come back over this time
   const STREAMS_AGAIN = 180e3;
-  const TICKET = 4401, TRY_LATER = 1013, REFUSED = 1008;
+  const REPLACED_AGAIN = 60e3;
+  const TICKET = 4401, REPLACED = 4409, TRY_LATER = 1013, REFUSED = 1008;
   const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/;
 
   // ----- what is known -----
@@ -104,7 +105,8 @@
       clearTimeout(timer);
     }
     if (response.ok && answer) return answer;
-    throw new Refusal(response.status, answer, Number(response.headers.get('Retry-After')) || 0);
+    // 408: it did not arrive in time, as when the network is lost
+    throw new Refusal(response.status === 408 ? 0 : response.status, answer, Number(response.headers.get('Retry-After')) || 0);
   }
 
   // Timers sleep in hidden tabs: a network that comes back, or a tab that is looked at, wakes at once.
@@ -255,9 +257,11 @@
       // a restart cuts everybody's stream in one moment
       let wait = heard && code ? Math.random() * (isOpen ? RESTART_SPREAD_OPEN : RESTART_SPREAD)
         : failures > 1 ? backOff(failures) : 0;
+      // somebody holds a stream for this very page: two that took each other's place would never end
+      if (code === REPLACED) wait = REPLACED_AGAIN * (0.5 + Math.random());
       try {
         if (code === TICKET) await freshTicket();
-        else if (!heard) {
+        else if (!heard && code !== REPLACED) {
           await live('beat', {}, BEAT_TIMEOUT);  // tells a lost network from one that lets no stream through
           noStreams += code === TRY_LATER || code === REFUSED ? 2 : 1;
         }
