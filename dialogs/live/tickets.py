@@ -19,7 +19,7 @@ SECONDS_TO_BEGIN = 60
 RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to come back with after a restart
 PADDING = (b"", b"", b"==", b"=")
 LARGEST_ID = 2**63 - 1  # what a database keeps
-LONGEST_CLAIM = 100  # characters
+LONGEST_CLAIM = 64  # characters, as a database keeps them
 NUMBERS = {int, float}
 LAST_MOMENT = 2.0**36  # Unix time, some two thousand years from now
 
