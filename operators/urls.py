@@ -6,7 +6,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", views.log_out, name="logout"),
-    path("accounts/password/", views.change_own_password, name="password"),
     path("accounts/language/", views.set_language, name="set-language"),
     path("accounts/password/", views.OwnPassword.as_view(), name="password"),
     path("accounts/password/changed/", views.password_changed, name="password-changed"),
