@@ -13,6 +13,7 @@ from django.test import Client
 
 from tests import people
 from webim_offline.log_lines import MARK, OneLine
+from webim_offline.security_log import MOST_LINES
 
 FORGED = [
     "tea\nCRITICAL forged",
@@ -136,7 +137,7 @@ class TestRequests:
         assert answer.status_code == 400
         (line,) = lines()
         assert re.fullmatch(
-            r"WARNING security: event=input outcome=refused operator=\d+ account=\d+ network=127.0.0.1 reason=not_understood", line
+            r"WARNING security: event=denial outcome=refused operator=\d+ account=\d+ network=127.0.0.1 reason=lookup", line
         )
 
     def test_a_page_that_is_not_there_is_told_without_its_query(self, client, lines):
@@ -147,7 +148,7 @@ class TestRequests:
     def test_of_many_of_them_some_are(self, client, lines):
         for _ in range(100):
             client.get("/nothing/")
-        assert len(lines()) == 60
+        assert len(lines()) == MOST_LINES
 
     @pytest.mark.parametrize(
         ("ask", "reason"),

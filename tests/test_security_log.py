@@ -6,7 +6,7 @@ import time
 import pytest
 
 from webim_offline import security_log
-from webim_offline.security_log import Event, Outcome, record
+from webim_offline.security_log import MOST_LINES, MOST_NETWORKS, Event, Outcome, record
 
 
 @pytest.fixture
@@ -49,18 +49,19 @@ class TestFlood:
 
     def test_of_a_flood_some_lines_are_written_and_then_how_many_were_not(self, lines, clock, tell):
         self.refuse(200)
-        assert len(lines()) == 60
+        assert len(lines()) == MOST_LINES
         clock(61)
         tell()
-        assert lines()[60:] == [("WARNING", "event=denial outcome=refused network=192.0.2.1 left_out=140")]
+        left_out = 200 - MOST_LINES
+        assert lines()[MOST_LINES:] == [("WARNING", f"event=denial outcome=refused network=192.0.2.1 left_out={left_out}")]
         self.refuse()
-        assert lines()[61:] == [("WARNING", "event=denial outcome=refused network=192.0.2.1 reason=foreign_site")]
+        assert lines()[MOST_LINES + 1 :] == [("WARNING", "event=denial outcome=refused network=192.0.2.1 reason=foreign_site")]
 
     def test_the_next_line_tells_it_too(self, lines, clock, tell):
-        self.refuse(61)
+        self.refuse(MOST_LINES + 1)
         clock(61)
         self.refuse(network="198.51.100.7")
-        assert [line for _, line in lines()[60:]] == [
+        assert [line for _, line in lines()[MOST_LINES:]] == [
             "event=denial outcome=refused network=192.0.2.1 left_out=1",
             "event=denial outcome=refused network=198.51.100.7 reason=foreign_site",
         ]
@@ -69,7 +70,7 @@ class TestFlood:
         self.refuse(100)
         self.refuse(network="198.51.100.7")
         self.refuse(event=Event.SIGN_IN)
-        assert len(lines()) == 62
+        assert len(lines()) == MOST_LINES + 2
 
     def test_what_was_done_is_always_written(self, lines, clock, tell):
         for number in range(100):
@@ -77,9 +78,9 @@ class TestFlood:
         assert len(lines()) == 100
 
     def test_many_networks_are_a_flood_too(self, lines, clock, tell):
-        for number in range(700):
+        for number in range(3 * MOST_NETWORKS):
             self.refuse(network=f"2001:db8:0:{number:x}::/64")
-        assert len(lines()) == 560
+        assert len(lines()) == MOST_NETWORKS + MOST_LINES
 
     def test_a_timer_tells_it_when_nothing_else_happens(self, lines, monkeypatch):
         monkeypatch.setattr(security_log, "PERIOD", 0.5)

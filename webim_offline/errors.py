@@ -6,6 +6,7 @@ refused is told once to the security log.
 
 import sys
 
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -88,7 +89,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         if isinstance(exception, NotText):
             record_request(request, Event.INPUT, Outcome.REFUSED, reason="not text")
             return say(request, _("The request holds characters that cannot be kept. Leave them out and try again."), 400)
-        record_request(request, Event.INPUT, Outcome.REFUSED, reason="not understood")
+        if isinstance(exception, DisallowedModelAdminLookup):
+            record_request(request, Event.DENIAL, Outcome.REFUSED, reason="lookup")
+        else:
+            record_request(request, Event.INPUT, Outcome.REFUSED, reason="not understood")
         return say(request, _("The request cannot be understood. Go back, reload the page and try again."), 400)
 
 

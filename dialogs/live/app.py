@@ -53,6 +53,7 @@ from operators.actions import operator_channel, service_channel, workspace_chann
 from operators.sessions import valid_sessions
 from webim_offline import realtime
 from webim_offline.client_address import client_of_scope
+from webim_offline.numbers import whole_number
 from webim_offline.security_headers import for_path
 from webim_offline.security_log import Event, Outcome, record
 from webim_offline.steady_clock import steady_now
@@ -350,9 +351,9 @@ class LiveApp:
         """Before a hint is told: whose own it is may have signed out, and hears nothing until that is known."""
         self.unchecked.update(channel for channel in channels if channel.startswith(("service:", "operator:")))
         for channel in channels:
-            operator_id = channel.removeprefix("operator:")
-            if operator_id != channel and operator_id.isdecimal():
-                for stream in self.streams.of_operator.get(int(operator_id), ()):
+            kind, _, name = channel.partition(":")
+            if kind == "operator" and (operator_id := whole_number(name)):
+                for stream in self.streams.of_operator.get(operator_id, ()):
                     stream.doubt()
                     self.is_doubted.set()
 

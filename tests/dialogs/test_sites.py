@@ -59,7 +59,7 @@ def test_what_is_no_site_is_refused(typed):
 
 
 def test_a_supervisor_lists_the_sites_and_it_is_recorded(client, account, db):
-    client.force_login(people.make_operator(account, "vera", role="supervisor"))
+    people.sign_in(client, people.make_operator(account, "vera", role="supervisor"))
     assert "sites" in errors(save(client, account, sites="shop.example"))
     assert save(client, account, name=account.name, sites="https://Shop.example/, https://tea.example").status_code == 302
     account.refresh_from_db()
