@@ -12,7 +12,8 @@ from tests import people
 from webim_offline.numbers import whole_number
 
 ROOT = Path(__file__).resolve().parent.parent
-BAD = ["", " ", "x", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "1_000", "١٢", "１", "²", "½", "\x001", "9" * 19, "9" * 5000]
+BAD = ["", " ", "x", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "1_000", "١٢", "１", "²", "½", "\x001"]
+BAD += [str(2**63), "9" * 19, "9" * 5000]
 
 
 @pytest.mark.parametrize("text", BAD)
@@ -25,14 +26,14 @@ def test_only_texts_are_read(value):
     assert whole_number(value) is None
 
 
-@given(st.integers(min_value=0, max_value=10**18 - 1))
+@given(st.integers(min_value=0, max_value=2**63 - 1))
 def test_what_is_one(number):
-    assert whole_number(str(number)) == number < 2**63
+    assert whole_number(str(number)) == number
 
 
 @given(st.text())
 def test_nothing_else_is_read_and_nothing_breaks(text):
-    assert whole_number(text) is None or (set(text) <= set("0123456789") and 0 < len(text) <= 18)
+    assert whole_number(text) is None or (set(text) <= set("0123456789") and int(text) < 2**63)
 
 
 def test_a_ceiling():
@@ -48,6 +49,7 @@ def test_there_is_no_second_parser():
         "webim_offline/numbers.py": {"isdecimal"},
         "dialogs/views/visitor_input.py": {"isdigit"},
         "operators/password_rules.py": {"isdigit"},
+        "webim_offline/email_addresses.py": {"isdecimal"},
     }
     for room in ("operators", "dialogs", "notifications", "webim_offline"):
         for path in (ROOT / room).rglob("*.py"):

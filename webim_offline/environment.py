@@ -67,9 +67,10 @@ def port(name: str, default: int) -> int:
 def count(name: str, default: int, most: int = 1_000_000) -> int:
     """A whole number from 1 to `most`."""
     value = text(name, str(default))
-    if not (value.isascii() and value.isdecimal() and len(value) <= len(str(most))) or not 1 <= int(value) <= most:
+    number = whole_number(value, most=most)
+    if not number:
         raise Refused(f"{name}={value[:40]!r}: write a whole number from 1 to {most}.")
-    return int(value)
+    return number
 
 
 def words(name: str, default: str = "") -> list[str]:

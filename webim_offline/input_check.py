@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 
+from webim_offline.numbers import whole_number
+
 ENCODINGS = {"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1"}  # of them none decodes to half a character
 
 
@@ -68,5 +70,4 @@ class InputMiddleware:
 
 
 def _length(request: HttpRequest) -> int:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdecimal() and len(length) < 19 else 0
+    return whole_number(request.META.get("CONTENT_LENGTH")) or 0

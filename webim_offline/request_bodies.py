@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from webim_offline.numbers import whole_number
 from webim_offline.patience import within
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -127,5 +128,5 @@ async def read(scope: dict[str, Any], receive: Receive, holdings: Holdings, netw
 
 
 def _announced(scope: dict[str, Any]) -> int:
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(length) if length.isdigit() and len(length) < 20 else 0
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0").decode("latin-1")
+    return whole_number(length) or 0

@@ -19,7 +19,6 @@ from dialogs.models import Dialog, Message, State
 from operators.actions import change_settings, record_expiries, set_status, workspaces_seen
 from operators.models import Operator, OperatorChange
 from tests import people
-from webim_offline.database_clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -108,6 +107,7 @@ def test_start_states_agree_with_the_history_of_leases(account):
     lease = 1
     change_settings(account, {"operator_lease": lease}, actor=None)
     anna = people.make_operator(account, departments=())
+    anna.refresh_from_db()
     set_status(Operator.objects.get(pk=anna.pk), "online")
     visitors = [people.make_visitor(account) for _ in range(240)]
     begun = monotonic()
@@ -116,7 +116,7 @@ def test_start_states_agree_with_the_history_of_leases(account):
         pauses = random.Random(7)
         while monotonic() - begun < 8:
             sleep(pauses.choice([0.1, 0.7, 0.9, 0.97, 1.0, 1.03, 1.2, 1.6, 3.3]) * lease)
-            workspaces_seen({anna.pk: database_now()})
+            workspaces_seen({anna.pk: anna.tickets_valid_from})
 
     def sweeps():
         while monotonic() - begun < 8:
