@@ -102,7 +102,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "webim_offline.shared_cache.SharedCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "webim_offline.shared_cache.SharedCache", "LOCATION": REDIS_URL, "VERSION": 2}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

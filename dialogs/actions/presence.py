@@ -68,6 +68,9 @@ def visits_began(arrivals: Iterable[Arrival], *, process_id: UUID | None) -> Non
     """
     by_key = {(arrival.visitor_id, arrival.key): arrival for arrival in arrivals}
     newcomers = {arrival.visitor_id: arrival for arrival in by_key.values() if arrival.token_digest}
+    if newcomers:  # an account may be gone with a restored backup: nobody else's visits may fail for it
+        accounts = Account.objects.filter(pk__in={one.account_id for one in newcomers.values()}).in_bulk()
+        newcomers = {visitor_id: one for visitor_id, one in newcomers.items() if one.account_id in accounts}
     make_rows(Visitor(pk=one.visitor_id, account_id=one.account_id, token_digest=one.token_digest) for one in newcomers.values())
     visitors = lock_visitors({visitor_id for visitor_id, _ in by_key})
     for visitor_id, newcomer in newcomers.items():

@@ -18,12 +18,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 
 from dialogs.actions import presence as actions
 from dialogs.actions.record import dialog_channel, visitor_channel
 from dialogs.live import streams, tickets
-from dialogs.live.caps import NETWORK, OPERATOR, VISITOR, CapReached, Caps, Newest, Owner, Poll
+from dialogs.live.caps import NETWORK, OPERATOR, VISITOR, CapReached, Caps, Newest, Owner, Poll, Window
 from dialogs.live.hub import Hub
 from dialogs.live.neighbours import Neighbours
 from dialogs.live.presence import Ended, Key, Visits
@@ -93,8 +93,7 @@ class LiveApp:
         self.newest_streams, self.newest_polls = Newest(), Newest()
         self.sessions = Sessions(self.hub, self._in_database)
         self.workspaces: dict[int, datetime] = {}  # operator id -> the newest session heard of (tickets.workspace_claims)
-        self.requests: dict[Key, int] = {}  # of each page since `counted_since`
-        self.counted_since = steady_now()
+        self.requests: Window[Key] = Window(REQUESTS_WITHIN)
         self.unchecked: set[str] = set()  # channels of operators and accounts whose streams may have lost their right
         self.is_doubted = asyncio.Event()  # somebody's, by a hint of the person's own: not to be told anything until it is checked
         self.checked_at = steady_now()
@@ -159,7 +158,10 @@ class LiveApp:
     async def _in_database(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         def call() -> Any:
             close_old_connections()
-            return function(*arguments, **named)
+            try:
+                return function(*arguments, **named)
+            except InterfaceError as error:  # a connection that is closed already; whoever waits for the database knows one kind
+                raise OperationalError(str(error)) from error
 
         return await asyncio.get_running_loop().run_in_executor(self.database, call)
 
@@ -182,15 +184,14 @@ class LiveApp:
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def _find_known_newcomers(self) -> None:
-        unknown = self.visits.take_unknown()
-        if not unknown:
-            return
+        unknown = list(self.visits.take_unknown())
         try:
-            known = await self._in_database(actions.known_visitors, {visitor_id for visitor_id, _ in unknown})
-        except DatabaseError:
-            self.visits.unknown |= unknown
-            raise
-        self.visits.are_known(key for key in unknown if key[0] in known)
+            while unknown:
+                batch = unknown[: actions.BATCH]
+                self.visits.are_known(await self._in_database(actions.known_visitors, batch))
+                unknown = unknown[actions.BATCH :]
+        finally:
+            self.visits.ask(unknown)
 
     async def _write_arrivals(self) -> None:
         await self._find_known_newcomers()
@@ -343,6 +344,7 @@ class LiveApp:
         if not (channels := self.neighbours.heard(channels)):
             return
         self._doubt(channels)
+        self.visits.ask(_ids(channels, "visitor"))
         self.hub.heard(channels)
         if any(channel.startswith("service:") for channel in channels):
             self.board.hurry()
@@ -350,12 +352,10 @@ class LiveApp:
     def _doubt(self, channels: Collection[str]) -> None:
         """Before a hint is told: whose own it is may have signed out, and hears nothing until that is known."""
         self.unchecked.update(channel for channel in channels if channel.startswith(("service:", "operator:")))
-        for channel in channels:
-            kind, _, name = channel.partition(":")
-            if kind == "operator" and (operator_id := whole_number(name)):
-                for stream in self.streams.of_operator.get(operator_id, ()):
-                    stream.doubt()
-                    self.is_doubted.set()
+        for operator_id in _ids(channels, "operator"):
+            for stream in self.streams.of_operator.get(operator_id, ()):
+                stream.doubt()
+                self.is_doubted.set()
 
     # ----- requests -----
 
@@ -430,11 +430,7 @@ class LiveApp:
 
     def _count_request(self, page: Key) -> None:
         """Raises Refusal for a page that asks too often (X3)."""
-        now = steady_now()
-        if now - self.counted_since > REQUESTS_WITHIN or len(self.requests) > MOST_HELD:
-            self.counted_since, self.requests = now, {}
-        self.requests[page] = count = self.requests.get(page, 0) + 1
-        if count > MOST_REQUESTS:
+        if self.requests.count(page) > MOST_REQUESTS:
             raise CapReached("too many requests of one page")
 
     def _is_listed(self, claims: dict[str, Any], scope: Scope) -> bool:
@@ -526,6 +522,7 @@ class LiveApp:
         await send({"type": "websocket.accept"})
         stream: Stream | None = None
         held: list[Owner] = []
+        page: Key | None = None
         try:
             network = client_of_scope(scope).network
             self.caps.opens(network)
@@ -538,7 +535,8 @@ class LiveApp:
             self._take_over(stream)
             self.streams.add(stream)
             if "v" in claims:
-                self.visits.hold(_page(claims))
+                page = _page(claims)
+                self.visits.hold(page)
             stream.news()
             clock = asyncio.get_running_loop().time
             while True:
@@ -564,11 +562,12 @@ class LiveApp:
         finally:
             for owner in held:
                 self.caps.give(owner)
+            if page is not None:
+                self.visits.release(page)
             if stream is not None:
                 self.streams.remove(stream)
                 if "v" in stream.claims:
                     self.newest_streams.leave(_page(stream.claims), stream)
-                    self.visits.release(_page(stream.claims))
 
     def _take_place(self, held: list[Owner], owner: Owner) -> None:
         self.caps.take(owner)
@@ -687,6 +686,12 @@ def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> actions.Arrival:
         page_title=_text(page.get("title"), LONGEST_TITLE),
         token_digest=claims.get("n", ""),
     )
+
+
+def _ids(channels: Iterable[str], kind: str) -> list[int]:
+    """The ids in the names of those channels that are of this kind."""
+    names = (channel.partition(":") for channel in channels)
+    return [found for its_kind, _, name in names if its_kind == kind and (found := whole_number(name))]
 
 
 def _page(claims: dict[str, Any]) -> Key:

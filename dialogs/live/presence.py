@@ -25,17 +25,9 @@ class Alive:
     account_id: int
     last_sign: float
     goodbye_at: float | None = None
+    token_digest: str = ""  # of a visitor whose ticket says that they had no row
     is_given_up: bool = False  # silent for nearly its lease, and in the database nobody holds it any more
     in_doubt: bool = False  # its row may say that it ended
-
-
-@dataclass(slots=True)
-class Newcomer:
-    """The visit of somebody who may have no row: written once one is found, or streams or polls have held its page long enough."""
-
-    arrival: Arrival
-    held: int = 0  # streams and polls open now
-    since: float | None = None  # when the first one opened
 
 
 class Visits:
@@ -48,8 +40,12 @@ class Visits:
         self.of_account: Counter[int] = Counter()
         self.leaving: dict[Key, float] = {}
         self.arrivals: dict[Key, Arrival] = {}
-        self.newcomers: dict[Key, Newcomer] = {}
-        self.unknown: set[Key] = set()  # newcomers of whom the database has not been asked yet
+        self.held: Counter[Key] = Counter()  # streams and polls that are open now
+        # visits of newcomers, who may have no row, by visitor and page: written when one is found, or when streams or polls
+        # have held a page long enough
+        self.newcomers: dict[int, dict[str, Arrival]] = {}
+        self.unknown: set[int] = set()  # newcomers of whom the database is to be asked
+        self.held_since: dict[Key, float] = {}  # when a newcomer's page was held first
         self.ripening: dict[Key, float] = {}  # when a newcomer's page will have been held long enough
         self.silent: list[Ended] = []
         self.leases: dict[int, float] = {}
@@ -58,49 +54,60 @@ class Visits:
     def sign(self, arrival: Arrival) -> None:
         """The page gave a sign of life; the first one begins the visit, one after a goodbye takes it back."""
         key = (arrival.visitor_id, arrival.key)
-        if not self.renew(key):
-            self.alive[key] = Alive(arrival.account_id, self.clock())
-            self.of_visitor[arrival.visitor_id] += 1
-            self.of_account[arrival.account_id] += 1
-            if arrival.token_digest:
-                self.newcomers[key] = Newcomer(arrival)
-                self.unknown.add(key)
-            else:
-                self.arrivals[key] = arrival
+        if self.renew(key):
+            return
+        self.alive[key] = Alive(arrival.account_id, self.clock(), token_digest=arrival.token_digest)
+        self.of_visitor[arrival.visitor_id] += 1
+        self.of_account[arrival.account_id] += 1
+        if arrival.token_digest:
+            self.newcomers.setdefault(arrival.visitor_id, {})[arrival.key] = arrival
+            self.unknown.add(arrival.visitor_id)
+            self._begin_to_ripen(key)
+        else:
+            self.arrivals[key] = arrival
 
     def hold(self, key: Key) -> None:
-        """A stream or poll of the page opened."""
-        if newcomer := self.newcomers.get(key):
-            newcomer.held += 1
-            if newcomer.since is None:
-                newcomer.since = self.clock()
-            self.ripening.setdefault(key, newcomer.since + HELD_FOR)
+        """A stream or poll of the page opened. Each is released."""
+        self.held[key] += 1
+        self._begin_to_ripen(key)
 
     def release(self, key: Key) -> None:
         """A stream or poll of the page closed."""
-        if newcomer := self.newcomers.get(key):
-            newcomer.held -= 1
+        self.held[key] -= 1
+        if not self.held[key]:
+            del self.held[key]
 
-    def take_unknown(self) -> set[Key]:
-        """Newcomers of whom the database is to be asked; the caller answers with `are_known`, or puts them back."""
+    def take_unknown(self) -> set[int]:
+        """Newcomers of whom the database is to be asked; the caller answers with `are_known`, or with `ask` if nobody could."""
         unknown, self.unknown = self.unknown, set()
         return unknown
 
-    def are_known(self, keys: Iterable[Key]) -> None:
-        """The visitors of these visits have rows: a ticket may be older than its visitor's first message."""
-        for key in keys:
-            if newcomer := self.newcomers.pop(key, None):
-                self.arrivals[key] = newcomer.arrival
+    def ask(self, visitor_ids: Iterable[int]) -> None:
+        """Something happened to these visitors, perhaps a first message: newcomers among them may have rows now."""
+        self.unknown |= self.newcomers.keys() & set(visitor_ids)
+
+    def are_known(self, visitor_ids: Iterable[int]) -> None:
+        """These visitors have rows: a ticket may be older than its visitor's first message. All their pages arrive."""
+        for visitor_id in visitor_ids:
+            for key, arrival in self.newcomers.pop(visitor_id, {}).items():
+                self.arrivals[visitor_id, key] = arrival
+                self.held_since.pop((visitor_id, key), None)
+
+    def _is_newcomer(self, key: Key) -> bool:
+        return key[1] in self.newcomers.get(key[0], ())
+
+    def _begin_to_ripen(self, key: Key) -> None:
+        if key in self.held and self._is_newcomer(key):
+            self.ripening.setdefault(key, self.held_since.setdefault(key, self.clock()) + HELD_FOR)
 
     def _ripen(self) -> None:
         """Newcomers whose pages have been held long enough arrive; one that nothing holds now waits until it is held again."""
         now = self.clock()
         for key, at in list(self.ripening.items()):
-            newcomer = self.newcomers.get(key)
-            if newcomer is not None and newcomer.held > 0:
+            if key in self.held and self._is_newcomer(key):
                 if at > now:
                     continue
-                self.are_known([key])
+                self.are_known([key[0]])
             del self.ripening[key]
 
     def renew(self, key: Key) -> bool:
@@ -158,20 +165,21 @@ class Visits:
         What this process gave up itself it has not heard since: a lease that became longer meanwhile acts on its row.
         """
         now = self.clock()
+        keys = list(keys)
+        self.are_known(self.newcomers.keys() & {visitor_id for visitor_id, _ in keys})  # they have visits, and so rows
         for key in keys:
             visit = self.alive.get(key)
             if visit is None or visit.goodbye_at is not None or visit.is_given_up:
                 continue
             if now < self._ends_at(visit) - self._notice(visit):
-                self.are_known([key])
                 self._tell_again(key, visit)
 
     def _tell_again(self, key: Key, visit: Alive) -> None:
         visit.is_given_up = visit.in_doubt = False
-        if key in self.newcomers:
+        if self._is_newcomer(key):
             return
         # without an address: the stored one stays
-        self.arrivals.setdefault(key, Arrival(key[0], visit.account_id, key[1], page_url=None))
+        self.arrivals.setdefault(key, Arrival(key[0], visit.account_id, key[1], page_url=None, token_digest=visit.token_digest))
 
     def _ends_at(self, visit: Alive) -> float:
         return visit.last_sign + self.lease(visit.account_id)
@@ -240,8 +248,12 @@ class Visits:
         visit = self.alive.pop(key)
         self.leaving.pop(key, None)
         self.arrivals.pop(key, None)
-        self.newcomers.pop(key, None)
-        self.unknown.discard(key)
+        if self._is_newcomer(key):
+            del self.newcomers[key[0]][key[1]]
+            if not self.newcomers[key[0]]:
+                del self.newcomers[key[0]]
+        self.held_since.pop(key, None)
+        self.ripening.pop(key, None)
         for counter, name in ((self.of_visitor, key[0]), (self.of_account, visit.account_id)):
             counter[name] -= 1
             if not counter[name]:

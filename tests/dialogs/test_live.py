@@ -448,16 +448,15 @@ class TestApp:
 
     def test_a_page_that_asks_too_often_is_told_to_wait(self, account, visitor, monkeypatch):
         monkeypatch.setattr("dialogs.live.app.MOST_REQUESTS", 3)
-        monkeypatch.setattr("dialogs.live.app.REQUESTS_WITHIN", 1.0)
         eager, other = self.ticket(visitor), self.ticket(people.make_visitor(account))
 
         async def story(app):
-            app.counted_since -= 1.1
+            app.requests.seconds = 1.0
             answers = [await post(app, f"/live/visit/{verb}", {"ticket": eager}) for verb in ("beat", "beat", "bye", "beat", "bye")]
             others = (await post(app, "/live/visit/beat", {"ticket": other}))[0]
             await asyncio.sleep(1.1)
             later = (await post(app, "/live/visit/beat", {"ticket": eager}))[0]
-            return [(status, headers.get(b"retry-after")) for status, _, headers in answers], others, later, len(app.requests)
+            return [(status, headers.get(b"retry-after")) for status, _, headers in answers], others, later, len(app.requests.counts)
 
         given, others, later, counted = self.live(story)
         assert given == [(204, None)] * 3 + [(429, b"5")] * 2

@@ -1,6 +1,7 @@
 """Somebody who only looks at pages leaves no row: when one is made, and when it goes again (X2, X3, P6)."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -177,20 +178,61 @@ class TestInMemory:
 
     def test_one_that_has_a_row_by_now_is_told_at_once(self, visits, one):
         visits.sign(one)
-        assert visits.take_unknown() == {(7, PAGE)}
+        assert visits.take_unknown() == {7}
         assert visits.take_unknown() == set()
-        visits.are_known([(7, PAGE)])
+        visits.are_known([7])
         assert visits.take_arrivals() == [one]
 
-    def test_one_whose_visit_a_message_began_is_claimed(self, visits, one):
+    def test_all_pages_of_one_that_has_a_row_are_told(self, visits, one):
+        other = replace(one, key="page-000002")
         visits.sign(one)
+        visits.sign(other)
+        visits.are_known([7])
+        assert visits.take_arrivals() == [one, other]
+
+    def test_a_hint_about_a_newcomer_asks_again(self, visits, one):
+        visits.sign(one)
+        visits.take_unknown()
+        visits.ask([7, 8])
+        assert visits.take_unknown() == {7}
+        visits.are_known([7])
+        visits.ask([7])
+        assert visits.take_unknown() == set()
+
+    def test_one_whose_visit_a_message_began_is_claimed_with_all_its_pages(self, visits, one):
+        other = replace(one, key="page-000002")
+        visits.sign(one)
+        visits.sign(other)
         visits.claim([(7, PAGE)])
-        assert visits.take_arrivals() == [one]
+        assert visits.take_arrivals() == [one, other]
 
     def test_an_outage_makes_no_rows(self, visits, one):
         visits.sign(one)
         visits.all_again()
         assert visits.take_arrivals() == []
+
+    def test_a_page_whose_lease_ran_out_while_its_stream_stayed_open_ripens_again(self, visits, clock, one):
+        visits.sign(one)
+        visits.hold((7, PAGE))
+        clock.now += 4  # a suspended computer
+        for _ in range(7):
+            clock.now += 5
+            visits.take_departures()
+        assert visits.alive == {}
+        visits.sign(one)
+        clock.now += HELD_FOR - 1
+        assert visits.take_arrivals() == []
+        clock.now += 2
+        assert visits.take_arrivals() == [one]
+        visits.release((7, PAGE))
+        assert visits.held == {}
+
+    def test_one_that_an_outage_brought_back_to_life_can_still_be_told(self, visits, clock, one):
+        visits.sign(one)
+        ended = [((7, PAGE), clock.now, visits._forget((7, PAGE)))]
+        assert visits.keep(ended) == []
+        visits.sign(one)
+        assert [arrival.token_digest for arrival in visits.take_arrivals()] == ["digest"]
 
     def test_a_page_that_is_gone_leaves_nothing(self, visits, clock, one):
         visits.sign(one)
@@ -201,14 +243,14 @@ class TestInMemory:
         visits.release((7, PAGE))
         clock.now += HELD_FOR
         assert visits.take_arrivals() == []
-        assert (visits.newcomers, visits.unknown, visits.ripening) == ({}, set(), {})
+        assert (visits.newcomers, visits.held, visits.held_since, visits.ripening) == ({}, {}, {}, {})
 
 
 @pytest.mark.django_db(transaction=True)
 class TestLive:
     @staticmethod
-    def ticket(visitor):
-        claims = {"a": visitor.account_id, "v": visitor.pk, "k": PAGE, "d": None, "l": visitor.account.languages.first().pk}
+    def ticket(visitor, key=PAGE):
+        claims = {"a": visitor.account_id, "v": visitor.pk, "k": key, "d": None, "l": visitor.account.languages.first().pk}
         return tickets.issue(tickets.VISIT, claims | {"n": visitor.token_digest})
 
     @staticmethod
@@ -279,6 +321,30 @@ class TestLive:
 
         assert self.live(story) == 1
         assert Visit.objects.get().page_url
+
+    def test_the_other_page_of_who_wrote_keeps_them_on_the_site(self, newcomer):
+        """P1, P3: two tabs before the first message; the one that wrote closes, the other one only beats."""
+        first, second = self.ticket(newcomer), self.ticket(newcomer, key="page-000002")
+
+        async def story(app):
+            await post(app, "/live/visit/beat", {"ticket": first})
+            await post(app, "/live/visit/beat", {"ticket": second})
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(write, newcomer)
+            await asyncio.sleep(0.3)
+            await post(app, "/live/visit/bye", {"ticket": first})
+            await asyncio.sleep(3.5)
+            return await asyncio.to_thread(lambda: Visitor.objects.get().is_present)
+
+        assert self.live(story)
+        assert Dialog.objects.get().away_since is None
+        assert set(Visit.objects.filter(ended_at=None).values_list("key", flat=True)) == {"page-000002"}
+
+    def test_a_newcomer_of_an_account_that_is_gone_holds_nobody_up(self, account, newcomer):
+        process = people.make_process()
+        lost = Arrival(newcomer.pk + 1, account.pk + 1000, PAGE, token_digest="lost")
+        visits_began([lost, arrival(newcomer)], process_id=process.pk)
+        assert list(Visitor.objects.values_list("pk", "is_present")) == [(newcomer.pk, True)]
 
 
 class TestForgetting:
