@@ -18,10 +18,10 @@ _serial = itertools.count(1)
 class Page:
     """One page of a visitor: answers pings and comes back as the widget does, until `vanish` (a cut cable: no goodbye).
 
-    With `polls` it has no stream. `heard` holds every service state it was told, in order.
+    With `polls` it has no stream, without `lives` neither. `heard` holds every service state it was told, in order.
     """
 
-    def __init__(self, service: Service, *, polls: bool = False, **place: str) -> None:
+    def __init__(self, service: Service, *, polls: bool = False, lives: bool = True, **place: str) -> None:
         self.url = service.url
         visit = f"page-{time.monotonic_ns()}-{next(_serial)}"
         self.mine = {"account": "demo", "visit": visit, "department": "support", "language": "en"} | place
@@ -32,7 +32,8 @@ class Page:
         self.since = ""
         self.here = threading.Event()
         self.polls = polls
-        self.come_back()
+        if lives:
+            self.come_back()
 
     def post(self, path: str, timeout: float = 20, **body) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", content=json.dumps(body), headers={"Content-Type": "text/plain"}, timeout=timeout)

@@ -34,8 +34,7 @@ class Reader:
     """A WebSocket on a stream whose socket has little room, and which reads only when it is told to."""
 
     def __init__(self, service: Service) -> None:
-        page = Page(service)
-        page.vanish()
+        page = Page(service, lives=False)
         self.visitor = claims(page.ticket)["v"]
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -73,8 +72,7 @@ def established(service: Service) -> int:
 
 def test_readers_that_take_nothing_are_closed_with_a_reason_and_hurt_nobody(service):
     readers = [Reader(service) for _ in range(READERS)]
-    lively = Page(service)
-    lively.vanish()
+    lively = Page(service, lives=False)
     before = service.children()["web"].memory_info().rss
     waits: list[float] = []
     over = threading.Event()
