@@ -351,7 +351,7 @@ class Operator(AbstractBaseUser):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What a session carries and every request compares: another password or generation ends it (Django flushes it then).
 
-        Of a person whose sessions were never ended it is Django's own, so that an upgrade signs nobody out.
+        Of a person whose sessions were never ended it is Django's own, so that sessions from before go on.
         """
         if not self.session_generation:
             return super()._get_session_auth_hash(secret=secret)

@@ -117,9 +117,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def too_many(request: HttpRequest, wait: int, limit: str) -> HttpResponse:
     """429 for a person's page: `wait` seconds, and the name of the limit that was reached."""
     record_request(request, Event.LIMIT, Outcome.LIMITED, reason=limit)
+    return say(request, too_much(wait), 429, wait=wait)
+
+
+def too_much(wait: int) -> str:
+    """The sentence for a limit that was reached; `wait` in seconds."""
     sentence = ngettext(
         "That was too much in a short time. Try again in %(seconds)s second.",
         "That was too much in a short time. Try again in %(seconds)s seconds.",
         wait,
     )
-    return say(request, sentence % {"seconds": wait}, 429, wait=wait)
+    return sentence % {"seconds": wait}

@@ -65,7 +65,8 @@ class InputMiddleware:
         except (UnreadablePostError, MultiPartParserError, LookupError, ValueError):
             request._mark_post_parse_error()  # Django's own note that there is nothing to be read any more
             raise Unreadable from None
-        if not all(map(_is_text, _texts(fields))) or not all(map(_is_text, files)):
+        names = (name for field in files for name in (field, *(file.name or "" for file in files.getlist(field))))
+        if not all(map(_is_text, _texts(fields))) or not all(map(_is_text, names)):
             raise NotText
 
 

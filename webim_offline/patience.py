@@ -32,4 +32,5 @@ def rest_of(begun: Generator[Any, None, Any], obstacle: object) -> Generator[Any
         yield obstacle
         return (yield from begun)
     finally:
-        begun.close()
+        if close := getattr(begun, "close", None):  # granian's own awaitable has none
+            close()

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import psycopg
 from django.db import Error
 
-ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"'=«»“”]+@[^\s<>()\[\]{},;:\"'«»“”/]+")
+LONGEST = 4_000  # characters of a message or of a line of a traceback that are looked at; the formatter shows fewer
+ADDRESS = re.compile(r"(?<![^\s<>()\[\]{},;:\"'=«»“”])[^\s<>()\[\]{},;:\"'=«»“”]+@[^\s<>()\[\]{},;:\"'«»“”/]+")
 QUERY = re.compile(r"(?<=[\w/])\?[^\s?\"'<>)]+")
 QUOTED = re.compile(r"\"[^\"]*\"")
 INSERTED = "(address)"
@@ -22,7 +23,10 @@ class TextsStayOut(logging.Filter):
     """Takes people's words out of a record, its traceback included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
+        try:
+            said = record.getMessage()[:LONGEST]
+        except Exception as error:  # noqa: BLE001 - a wrong call of anybody's: a filter must not raise into it, as no handler does
+            said = f"a record of {record.pathname}:{record.lineno} could not be worded ({type(error).__name__})"
         errors = [argument for argument in _arguments(record) if isinstance(argument, BaseException)]
         if isinstance(record.exc_info, tuple):
             errors += _chain(record.exc_info[1])
@@ -39,6 +43,7 @@ def cleaned(text: str, errors: list[BaseException]) -> str:
         kept = _without_values(error)
         if kept != str(error):
             text = text.replace(str(error), kept).replace(repr(error), f"{type(error).__name__}({kept!r})")
+    text = "\n".join(line[:LONGEST] for line in text.split("\n"))
     text = ADDRESS.sub(lambda found: found[0] if found[0].startswith(PLACES) else INSERTED, text)
     return QUERY.sub("?...", text)
 

@@ -65,8 +65,9 @@ class Gate:
         while self.is_away:
             pause.wait(ASK_AGAIN)
             try:
-                # a Redis that is full or only a replica answers a ping and is of no use
+                # a Redis that is full, only a replica or without scripts answers a ping and is of no use
                 self.client.set("gate", 1, ex=60)
+                self.client.eval("return 1", 0)
             except (redis.RedisError, OSError):
                 continue
             logger.warning("Redis is back")

@@ -456,7 +456,12 @@ class TestApp:
             others = (await post(app, "/live/visit/beat", {"ticket": other}))[0]
             await asyncio.sleep(1.1)
             later = (await post(app, "/live/visit/beat", {"ticket": eager}))[0]
-            return [(status, headers.get(b"retry-after")) for status, _, headers in answers], others, later, len(app.requests.counts)
+            return (
+                [(status, headers.get(b"retry-after")) for status, _, headers in answers],
+                others,
+                later,
+                len(app.requests.counts),
+            )
 
         given, others, later, counted = self.live(story)
         assert given == [(204, None)] * 3 + [(429, b"5")] * 2

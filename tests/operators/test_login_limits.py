@@ -1,7 +1,8 @@
 """How brute force is held off at the login (X3): limits that count before anything is hashed, and browsers known from before."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import count
+from threading import Event
 
 import pytest
 from django.core import signing
@@ -252,7 +253,28 @@ class TestKnownBrowsers:
 
 
 class TestHashes:
-    """At most two at a time in a process: a hash takes memory, and one that waited would hold a page thread."""
+    """At most two at a time in a process, and two that wait a moment: a hash takes memory, one that waits holds a page thread."""
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch):
+        monkeypatch.setattr(hashers, "WAITS", 0.01)
+
+    def test_two_more_wait_until_there_is_a_place_and_no_further_one_does(self, monkeypatch):
+        monkeypatch.setattr(hashers, "WAITS", 10)
+        over, begun = Event(), []
+
+        def hash_something():
+            with hashers.place_to_hash():
+                begun.append(1)
+                over.wait(10)
+
+        with ThreadPoolExecutor(5) as pool:
+            waiting = [pool.submit(hash_something) for _ in range(5)]
+            (refused,) = wait(waiting, return_when=FIRST_COMPLETED).done
+            assert isinstance(refused.exception(), hashers.HashingBusy)
+            assert len(begun) == 2
+            over.set()
+        assert len(begun) == 4
 
     @pytest.fixture
     def busy(self, settings):
@@ -261,7 +283,7 @@ class TestHashes:
         with hashers.place_to_hash(), hashers.place_to_hash():
             yield
 
-    def test_a_third_sign_in_is_sent_away_at_once_and_is_no_failure(self, client, busy):
+    def test_a_third_sign_in_is_sent_away_and_is_no_failure(self, client, busy):
         for _ in range(25):
             answer = sign_in(client)
             assert (answer.status_code, answer["Retry-After"]) == (429, "1")
