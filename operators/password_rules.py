@@ -69,7 +69,7 @@ class PasswordRules:
 
     def get_help_text(self) -> str:
         return _(
-            "At least %(least)s characters, for example four words of your own. Not the login, name or email of the person,"
+            "At least %(least)s characters, for example four words of your own. Not a login, a name or an email address,"
             " nor the name of the account, and none that stands on lists of stolen passwords."
         ) % {"least": SHORTEST}
 
