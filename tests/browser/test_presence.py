@@ -281,6 +281,7 @@ def test_a_network_that_is_cut_without_a_word_ends_the_visit_after_its_lease(ser
 def test_a_live_process_that_is_killed_and_comes_back_shows_nobody_as_gone(server, visitor):
     pages = [on_the_shop(visitor, server.url), on_the_shop(visitor, server.url)]
     watch = Watch(server, ask(pages[0]))
+    watch.becomes([True, 2, 0], within=3)  # until the first message both were pages of somebody without a row
     server.process.kill()
     server.stop()
     server.start()

@@ -39,5 +39,5 @@ def test_one_address_holds_no_more_than_it_may(service):
     found = hoard(service.url, fresh_tickets(service.url, MOST + 2 * MOST_LINES))
     assert (found.open, found.told) == (MOST, MOST)
     assert found.closed == {TRY_LATER: 2 * MOST_LINES}
-    assert 0 < service.said().count("reason=too_many_streams_and_polls") <= MOST_LINES
+    assert 0 < service.said().count("event=limit") <= 2 * MOST_LINES  # of this and the other test, perhaps in two minutes
     assert "Traceback" not in service.said()
