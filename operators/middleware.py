@@ -12,8 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone, translation
 
 from operators.hashers import RETRY_AFTER, HashingBusy
-from webim_offline.client_address import client_network
-from webim_offline.security_log import Event, Outcome, record
+from webim_offline.security_log import Event, Outcome, record_request
 
 
 def page_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -49,14 +48,7 @@ class HashingLimit:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, HashingBusy):
             return None
-        record(
-            Event.LIMIT,
-            Outcome.LIMITED,
-            operator_id=request.user.pk,
-            account_id=getattr(request.user, "account_id", None),
-            network=client_network(request),
-            reason="hashing",
-        )
+        record_request(request, Event.LIMIT, Outcome.LIMITED, reason="hashing")
         response = render(request, "429.html", status=429)
         response.headers["Retry-After"] = str(RETRY_AFTER)
         response.headers["Cache-Control"] = "no-store"

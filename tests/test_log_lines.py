@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 
-import psycopg
 import pytest
 from django.conf import settings as project_settings
 from django.test import Client
@@ -66,16 +65,6 @@ def test_a_line_has_an_end():
     with pytest.raises(ValueError) as failure:
         deep(500)
     assert len(written("failed", error=failure.value)) < 50_000
-
-
-def test_what_postgresql_tells_of_a_row_is_left_out():
-    said = 'duplicate key value violates unique constraint "one"\nDETAIL:  Key (email)=(marina@mail.example) already exists.'
-    try:
-        raise psycopg.errors.UniqueViolation(said)
-    except psycopg.Error as error:
-        lines = written("failed: %s", error, error=error)
-    assert "marina" not in lines
-    assert lines.count("violates unique constraint") == 2
 
 
 WRITE = """

@@ -4,6 +4,7 @@ import logging
 import re
 
 import httpx
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection
@@ -58,6 +59,21 @@ def test_the_row_that_a_database_refused_is_not_told(account):
         assert word not in told
     assert "IntegrityError" in told
     assert "in test_the_row_that_a_database_refused_is_not_told" in told, "where it was stays"
+
+
+def test_what_postgresql_tells_of_a_row_is_left_out():
+    said = 'duplicate key value violates unique constraint "one"\nDETAIL:  Key (email)=(marina@mail.example) already exists.'
+    try:
+        raise psycopg.errors.UniqueViolation(said)
+    except psycopg.Error as error:
+        lines = written("failed: %s", error, error=error)
+    assert "marina" not in lines
+    assert lines.count("violates unique constraint") == 2
+
+
+def test_nor_where_only_its_words_are_left():
+    said = 'violates "one"\nDETAIL:  Key (name)=(Marina\nOrlova) already exists.\nCONTEXT:  while inserting'
+    assert written("it failed: %s", said) == 'it failed: violates "one"\nCONTEXT:  while inserting'
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite takes any value for any column")

@@ -1,4 +1,4 @@
-"""How log lines look: one record is one line, whatever a client made us write, and holds nothing that people typed (X3).
+"""How log lines look: one record is one line, whatever a client made us write (X3). What may stand in it: `private_log`.
 
 A traceback keeps its lines, each behind a mark with which no line of a record begins.
 """
@@ -23,28 +23,18 @@ def plain(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
-def _without_rows(lines: list[str]) -> list[str]:
-    """PostgreSQL tells in DETAIL which values of a row it refused: those are somebody's."""
-    kept, is_detail = [], False
-    for line in lines:
-        is_detail = line.startswith("DETAIL:") or (is_detail and line != "" and not line.startswith("CONTEXT:"))
-        if not is_detail:
-            kept.append(line)
-    return kept
-
-
 class OneLine(logging.Formatter):
     """The formatter of every handler."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message = "\n".join(_without_rows(record.getMessage().rstrip("\n").split("\n")))
+        record.message = record.getMessage().rstrip("\n")
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
         lines = [plain(self.formatMessage(record))]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         for text in (record.exc_text, record.stack_info):
-            below = _without_rows(text.split("\n")) if text else []
+            below = text.split("\n") if text else []
             if len(below) > MOST_LINES:
                 below = ["…", *below[-MOST_LINES:]]
             lines += [MARK + plain(line) for line in below]

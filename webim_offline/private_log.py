@@ -43,9 +43,19 @@ def cleaned(text: str, errors: list[BaseException]) -> str:
         kept = _without_values(error)
         if kept != str(error):
             text = text.replace(str(error), kept).replace(repr(error), f"{type(error).__name__}({kept!r})")
-    text = "\n".join(line[:LONGEST] for line in text.split("\n"))
+    text = "\n".join(line[:LONGEST] for line in _without_rows(text.split("\n")))
     text = ADDRESS.sub(lambda found: found[0] if found[0].startswith(PLACES) else INSERTED, text)
     return QUERY.sub("?...", text)
+
+
+def _without_rows(lines: list[str]) -> list[str]:
+    """The same where only the words of an error are left: PostgreSQL tells in DETAIL which values of a row it refused."""
+    kept, is_detail = [], False
+    for line in lines:
+        is_detail = line.startswith("DETAIL:") or (is_detail and line != "" and not line.startswith("CONTEXT:"))
+        if not is_detail:
+            kept.append(line)
+    return kept
 
 
 def _without_values(error: BaseException) -> str:

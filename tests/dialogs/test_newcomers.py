@@ -12,11 +12,11 @@ from dialogs.actions import visitors
 from dialogs.actions.devices import set_token
 from dialogs.actions.presence import Arrival, visits_began
 from dialogs.live import tickets
-from dialogs.live.app import LiveApp
 from dialogs.live.presence import HELD_FOR, Visits
 from dialogs.models import Dialog, LiveProcess, Visit, Visitor
 from dialogs.tasks import forget_visitors
 from tests import people
+from tests.dialogs import test_live
 from tests.dialogs.test_live import post
 from webim_offline.database_clock import database_now
 
@@ -253,17 +253,7 @@ class TestLive:
         claims = {"a": visitor.account_id, "v": visitor.pk, "k": key, "d": None, "l": visitor.account.languages.first().pk}
         return tickets.issue(tickets.VISIT, claims | {"n": visitor.token_digest})
 
-    @staticmethod
-    def live(story):
-        async def run():
-            app = LiveApp()
-            await app.start()
-            try:
-                return await story(app)
-            finally:
-                await app.stop()
-
-        return asyncio.run(run())
+    live = staticmethod(test_live.TestApp.live)
 
     def test_beats_make_no_row_and_a_held_poll_does(self, newcomer, monkeypatch):
         monkeypatch.setattr("dialogs.live.presence.HELD_FOR", 1.0)
