@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ESLINT := tests/scripts/node_modules/eslint/bin/eslint.js
 
-.PHONY: run test test-deps test-long bench fuzz lint lock messages
+.PHONY: run test test-js test-deps test-long bench fuzz lint lint-js lock messages
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
@@ -12,6 +13,10 @@ run: $(VENV)/installed
 test: $(VENV)/installed-tests
 	@.ci/test-deps || true
 	@exec $(BIN)/python -m tests.suite quick
+
+# the pure parts of the scripts, in seconds; `make test` runs them too
+test-js: $(VENV)/installed-tests
+	@$(BIN)/node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
 
 test-long: $(VENV)/installed-tests
 	@exec $(BIN)/python -m tests.suite long
@@ -31,7 +36,12 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/djlint --lint --quiet templates
+	@$(MAKE) --no-print-directory lint-js
 	$(BIN)/python -m tests.audit
+
+lint-js: $(ESLINT)
+	$(BIN)/node $(ESLINT) --config tests/scripts/eslint.config.mjs dialogs/static tests/scripts
 
 # requirements.txt changed: the locks, what is installed, and the list of licences follow; `make lock UPGRADE=1` takes newer versions
 lock: $(VENV)/installed-tests
@@ -51,4 +61,9 @@ $(VENV)/installed: requirements.lock
 
 $(VENV)/installed-tests: $(VENV)/installed tests/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+	@touch $@
+
+# ESLint alone comes from npm, as its lock file says; the product and its tests need nothing from there
+$(ESLINT): $(VENV)/installed-tests tests/scripts/package-lock.json
+	cd tests/scripts && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -18,14 +18,17 @@ from django_celery_beat.admin import ClockedSchedule, CrontabSchedule, IntervalS
 
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.errors import Refused
-from dialogs.evidence import start_sentence
 from dialogs.models import Delivery, Device, Dialog, DialogEvent, Message, MessageKind, StartState, State, Visitor
-from dialogs.sentences import sentence_of
-from dialogs.system_messages import text_of
-from dialogs.timeline import timeline
+from dialogs.reading.evidence import start_sentence
+from dialogs.reading.rights import person_of
+from dialogs.reading.sentences import sentence_of
+from dialogs.reading.system_messages import text_of
+from dialogs.reading.timeline import timeline
+from dialogs.rules.permissions import may_manage_account
 from operators.admin import DepartmentAdmin, OwnRelatedFilter, ReadOnlyAdmin, ReadOnlyInline, whom
 from operators.models import Department
-from webim_offline.numbers import whole_number
+from operators.requests import operator_of
+from webim_offline.foundation.numbers import whole_number
 
 # the schedule is the settings' (dialogs.beat): a page on which sweeps and letters can be switched off, or any task run, has no use
 for _model in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
@@ -40,7 +43,7 @@ class MessageInline(ReadOnlyInline):
     newest_first = False
     fields = readonly_fields = ("when", "who", "words")
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("author", "visitor")
 
     @admin.display(description=gettext_lazy("who"))
@@ -61,7 +64,7 @@ class EventInline(ReadOnlyInline):
     newest_first = False
     fields = readonly_fields = ("when", "kind", "who", "what")
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("actor")
 
     @admin.display(description=gettext_lazy("who"))
@@ -145,9 +148,9 @@ class DialogAdmin(NumberOrVisitor):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # newest first, along an index: numbers within an account, else the order of storing
-        return ("-pk",) if request.user.is_support else ("-number",)
+        return ("-pk",) if operator_of(request).is_support else ("-number",)
 
-    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+    def search(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> tuple[models.QuerySet[Any], bool]:
         digits = term.removeprefix("#")
         number = whole_number(digits)
         if number is None:
@@ -195,9 +198,9 @@ class DialogAdmin(NumberOrVisitor):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """B3: the dialog's page says how it came where it is; `before` in the address asks for what happened before a revision."""
-        dialog = self.get_object(request, unquote(object_id)) if object_id else None
+        dialog: Any = self.get_object(request, unquote(object_id)) if object_id else None
         before = whole_number(request.GET.get("before", ""))
-        told = {"timeline": timeline(dialog, request.user, before=before), "is_older": before is not None} if dialog else {}
+        told = {"timeline": timeline(dialog, operator_of(request), before=before), "is_older": before is not None} if dialog else {}
         return super().changeform_view(request, object_id, form_url, {**told, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("number"), ordering="number")
@@ -223,12 +226,12 @@ class DialogAdmin(NumberOrVisitor):
         return start_sentence(dialog)
 
     @admin.action(description=gettext_lazy("Bring into the workspace"), permissions=["bring"])
-    def bring(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+    def bring(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         """M8: an email-only dialog enters the workspace by hand."""
         brought, refused = 0, []
         for dialog in queryset.filter(in_workspace=False):
             try:
-                bring_into_workspace(dialog.pk, actor=request.user)
+                bring_into_workspace(dialog.pk, actor=operator_of(request))
             except Refused as refusal:
                 refused.append(f"#{dialog.number}: {refusal}")
             else:
@@ -243,7 +246,8 @@ class DialogAdmin(NumberOrVisitor):
             messages.info(request, _("These dialogs are in the workspace already."))
 
     def has_bring_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("dialogs.change_dialog")
+        reader = operator_of(request)
+        return bool(may_manage_account(person_of(reader, with_routes=False), reader.account_id))
 
 
 @admin.register(Visitor)
@@ -262,7 +266,7 @@ class VisitorAdmin(NumberOrVisitor):
         fields = ["called", "account", "email", "phone", "own_answers", "is_present", "left_at", "created_at"]
         return self.for_reader(request, [(None, {"fields": fields})])
 
-    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+    def search(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> tuple[models.QuerySet[Any], bool]:
         return queryset.filter(self.visitors_called(term)), False
 
     @admin.display(description=gettext_lazy("name"), ordering="name")
@@ -282,7 +286,7 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
     """The department's page of `operators`, which knows nothing of dialogs; here archiving tells how many wait there (A5)."""
 
     @admin.action(description=gettext_lazy("Archive"), permissions=["archive"])
-    def archive(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+    def archive(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
         chosen = list(queryset.filter(archived_at=None).values_list("pk", flat=True))
         answer = super().archive(request, queryset)
         for department in archived_with_waiting(chosen).filter(dialogs_waiting__gt=0):
@@ -295,7 +299,7 @@ class DepartmentWithDialogsAdmin(DepartmentAdmin):
         return answer
 
 
-def archived_with_waiting(chosen: list[int]) -> models.QuerySet[Department]:
+def archived_with_waiting(chosen: list[int]) -> models.QuerySet[Any]:
     """Those of the chosen departments that are archived, with how many dialogs there nobody has begun to answer."""
     waits = Dialog.objects.filter(department=models.OuterRef("pk"), state=State.QUEUE, in_workspace=True).order_by()
     count = waits.values("department").annotate(count=models.Count("pk")).values("count")

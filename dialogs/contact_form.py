@@ -1,5 +1,6 @@
 """Which contacts the offline form asks for (W3), and what M10 adds while left messages only go by mail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from operators.models import Account, ContactField, Requirement
@@ -43,7 +44,7 @@ class ContactForm:
         return [by_label.get(word, word) for word in missing]
 
 
-def contact_form(account: Account, own_fields: list[ContactField]) -> ContactForm:
+def contact_form(account: Account, own_fields: Sequence[ContactField]) -> ContactForm:
     """The form of this account as its settings are now."""
     asked = {name: Requirement(getattr(account, f"contact_{name}")) for name in BUILT_IN}
     either = False

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver
 
-from dialogs.views import acting, archive, demo, health, rings, scripts, team, transfer, widget, workspace
+from dialogs.views import acting, archive, demo, rings, scripts, team, transfer, widget, workspace
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *workspace.urlpatterns,
@@ -12,5 +12,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *team.urlpatterns,
     *widget.urlpatterns,
     *demo.urlpatterns,
-    *health.urlpatterns,
 ]

@@ -13,15 +13,18 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from notifications.actions.delivery import CAN_TRY_AGAIN, try_again
 from notifications.models import DeliveryAttempt, EmailStatus, OutgoingEmail
+from notifications.outgoing.delivery import CAN_TRY_AGAIN, try_again
 from operators.admin import ReadOnlyAdmin, ReadOnlyInline
-from webim_offline.numbers import whole_number
+from operators.requests import operator_of
+from webim_offline.foundation.numbers import whole_number
 
 MOST_NAMED = 20
 
 
 class AttemptInline(ReadOnlyInline):
+    """The attempts to deliver one letter, below its page."""
+
     model = DeliveryAttempt
     verbose_name_plural = gettext_lazy("Attempts (the latest 100)")
     empty_text = gettext_lazy("No attempt yet.")
@@ -30,6 +33,8 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(ReadOnlyAdmin):
+    """All letters of the reader's account; support staff see every account's."""
+
     list_display = ("recipient", "subject", "dialog_link", "status", "attempts", "last_error", "next_try_at", "created_at")
     list_select_related = ("dialog", "account")
     list_filter = ("status", "kind")
@@ -41,15 +46,17 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     inlines = (AttemptInline,)
     readonly_fields = ("dialog_link",)
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[OutgoingEmail]:
         return super().get_queryset(request).defer("html")
 
-    def search(self, request: HttpRequest, queryset: models.QuerySet, term: str) -> tuple[models.QuerySet, bool]:
+    def search(
+        self, request: HttpRequest, queryset: models.QuerySet[OutgoingEmail], term: str
+    ) -> tuple[models.QuerySet[OutgoingEmail], bool]:
         number = whole_number(term.removeprefix("#"))
         found = models.Q(recipient__icontains=term) if number is None else models.Q(dialog__number=number)
         return queryset.filter(found), False
 
-    def get_fieldsets(self, request: HttpRequest, obj: OutgoingEmail | None = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         return self.for_reader(
             request,
             [
@@ -68,7 +75,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}">#{}</a>', page, email.dialog.number)
 
     @admin.action(description=gettext_lazy("Try again now"), permissions=["retry"])
-    def try_again_now(self, request: HttpRequest, queryset: models.QuerySet) -> TemplateResponse | None:
+    def try_again_now(self, request: HttpRequest, queryset: models.QuerySet[OutgoingEmail]) -> TemplateResponse | None:
         """Ask first: a letter of which nobody knows whether it was accepted may arrive a second time."""
         chosen = list(queryset.order_by("pk").values_list("pk", "status"))
         waiting = [pk for pk, status in chosen if status in CAN_TRY_AGAIN]
@@ -91,7 +98,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         messages.success(request, text % {"count": count})
         return None
 
-    def _confirmation(self, request: HttpRequest, queryset: models.QuerySet, count: int) -> TemplateResponse:
+    def _confirmation(self, request: HttpRequest, queryset: models.QuerySet[OutgoingEmail], count: int) -> TemplateResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": _("Try again now"),
@@ -107,4 +114,4 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "notifications/try_again.html", context)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.change_outgoingemail")
+        return operator_of(request).has_perm("notifications.change_outgoingemail")

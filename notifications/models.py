@@ -18,6 +18,8 @@ class LetterKind(models.TextChoices):
 
 
 class EmailStatus(models.TextChoices):
+    """Where a letter stands. WAITING and SENDING are under way, SENT is accepted, the others are ends (see UNDELIVERED)."""
+
     WAITING = "waiting", _("waiting")
     SENDING = "sending", _("being sent")
     SENT = "sent", _("sent")
@@ -65,7 +67,7 @@ class OutgoingEmail(models.Model):
         verbose_name_plural = _("outgoing emails")
         ordering = ["-pk"]
         indexes = [
-            # actions.delivery: what to send, and claims that were never answered
+            # outgoing.delivery: what to send, and claims of processes that died
             models.Index(fields=["next_try_at"], name="email_due", condition=Q(next_try_at__isnull=False)),
         ]
 

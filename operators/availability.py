@@ -4,9 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Case, Count, F, IntegerField, Subquery, Value, When, Window
+from django.db.models import Subquery
 
-from operators.models import Account, Department, Language, Operator, Status, WorkspacesHeard
+from operators.models import Account, Operator, Status, WorkspacesHeard
+from operators.routes import Route
+from webim_offline.foundation.database.clock import stored_moment
+from webim_offline.foundation.database.dialect import Statement
+from webim_offline.foundation.database.statements import Rows
 
 MOST_CANDIDATES = 20  # kept as evidence with a dialog (S3)
 STANDS_STILL_AFTER = timedelta(seconds=2)
@@ -52,27 +56,38 @@ def heard_at() -> Subquery:
     return Subquery(WorkspacesHeard.objects.values("at")[:1])
 
 
-def candidates(account: Account, department: Department | None, language: Language) -> tuple[list[Candidate], int, datetime | None]:
-    """At most 20 candidates, the likeliest to be online first; how many there are in all; and `heard_at`. One query."""
-    people = Operator.objects.filter(account=account, is_active=True, languages=language)
-    if department is not None:
-        people = people.filter(departments=department)
-    rows = list(
-        people.annotate(
-            chosen_online=Case(When(status=Status.ONLINE, then=Value(0)), default=Value(1), output_field=IntegerField()),
-            in_all=Window(Count("pk")),
-            heard_at=heard_at(),
-        )
-        .order_by("chosen_online", F("last_seen_at").desc(nulls_last=True), "pk")
-        .values("pk", "name", "status", "last_seen_at", "in_all", "heard_at")[:MOST_CANDIDATES]
-    )
-    found = [Candidate(row["pk"], row["name"], row["status"], row["last_seen_at"]) for row in rows]
-    return found, rows[0]["in_all"] if rows else 0, rows[0]["heard_at"] if rows else None
+_CANDIDATES = """
+    SELECT operator.id, operator.name, operator.status, operator.last_seen_at, count(*) OVER (),
+        (SELECT at FROM operators_workspacesheard LIMIT 1)
+    FROM operators_operator AS operator
+    JOIN operators_operator_languages AS spoken ON spoken.operator_id = operator.id AND spoken.language_id = %s
+    {member}
+    WHERE operator.account_id = %s AND operator.is_active
+    ORDER BY operator.status <> %s, operator.last_seen_at DESC NULLS LAST, operator.id
+    LIMIT %s
+"""
+_MEMBER = "JOIN operators_operator_departments AS member ON member.operator_id = operator.id AND member.department_id = %s"
+_OF_ALL_DEPARTMENTS, _OF_ONE_DEPARTMENT = _CANDIDATES.format(member=""), _CANDIDATES.format(member=_MEMBER)
 
 
-def service_states(account_ids: Iterable[int], now: datetime) -> dict[int, set[tuple[int | None, int]]]:
-    """For each account the (department id or None, language id) pairs that somebody effectively online answers. One query."""
-    online: dict[int, set[tuple[int | None, int]]] = {account_id: set() for account_id in account_ids}
+def candidates_of(account_id: int, route: Route) -> Statement:
+    """The statement that asks who could answer on a route: at most 20, the likeliest to be online first. See `candidates`."""
+    department_id, language_id = route
+    rest = [account_id, Status.ONLINE.value, MOST_CANDIDATES]
+    if department_id is None:
+        return _OF_ALL_DEPARTMENTS, [language_id, *rest]
+    return _OF_ONE_DEPARTMENT, [language_id, department_id, *rest]
+
+
+def candidates(rows: Rows) -> tuple[list[Candidate], int, datetime | None]:
+    """What `candidates_of` found: the candidates, how many there are in all, and `heard_at`."""
+    found = [Candidate(pk, name, status, stored_moment(seen)) for pk, name, status, seen, _, _ in rows]
+    return found, rows[0][4] if rows else 0, stored_moment(rows[0][5]) if rows else None
+
+
+def service_states(account_ids: Iterable[int], now: datetime) -> dict[int, set[Route]]:
+    """For each account the routes that somebody effectively online answers. One query."""
+    online: dict[int, set[Route]] = {account_id: set() for account_id in account_ids}
     rows = (
         Operator.objects.filter(
             account__in=list(online), is_active=True, status=Status.ONLINE, last_seen_at__isnull=False, languages__isnull=False

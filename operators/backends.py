@@ -5,10 +5,12 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import check_password
-from django.db.models import Max
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
 from operators.models import Operator
+from webim_offline.foundation.database.prepared import prepared
 
 
 class OperatorBackend(ModelBackend):
@@ -28,12 +30,18 @@ class OperatorBackend(ModelBackend):
         return operator if operator.check_password(password) and self.user_can_authenticate(operator) else None
 
     def get_user(self, user_id: int) -> Operator | None:
-        # pages ask for the account as a rule: one query for both
-        operator = Operator.objects.select_related("account").filter(pk=user_id).first()
-        return operator if operator and self.user_can_authenticate(operator) else None
+        found = _signed_in(user_id)
+        return found[0] if found and self.user_can_authenticate(found[0]) else None
 
-    def user_can_authenticate(self, user: Operator) -> bool:
+    def user_can_authenticate(self, user: Operator | AnonymousUser | None) -> bool:
+        if not isinstance(user, Operator):
+            return False
         return user.is_active and (user.account is None or user.account.archived_at is None)
+
+
+@prepared
+def _signed_in(user_id: int) -> QuerySet[Operator]:
+    return Operator.objects.select_related("account").filter(pk=user_id)  # pages ask for the account as a rule
 
 
 def _somebodys_hash(name: str) -> str:

@@ -1,6 +1,6 @@
-"""The rule of e-mail addresses (`webim_offline.email_addresses`) as models, forms and serializers use it."""
+"""The rule of e-mail addresses (`webim_offline.foundation.email_addresses`) as models, forms and serializers use it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.deconstruct import deconstructible
 from django.utils.functional import Promise
 
-from webim_offline.email_addresses import is_address
+from webim_offline.foundation.email_addresses import is_address
 
 
 @deconstructible
@@ -18,7 +18,7 @@ class AddressValidator:
     code = "invalid"
 
     def __init__(self, message: str | Promise | None = None) -> None:
-        self.message = message or EmailValidator.message
+        self.message: Any = message or EmailValidator.message
 
     def __call__(self, value: str) -> None:
         if not is_address(value):
@@ -31,7 +31,13 @@ class AddressValidator:
         return hash(str(self.message))
 
 
-class AddressField(models.EmailField):
+if TYPE_CHECKING:  # only the stubs of Django's fields take type arguments
+    EmailField = models.EmailField[str, str]
+else:
+    EmailField = models.EmailField
+
+
+class AddressField(EmailField):
     """A column for one address; for migrations Django's own."""
 
     default_validators = [AddressValidator()]

@@ -11,12 +11,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from operators.actions import LIMITS, check_left_messages, check_timeouts
-from operators.configuration import check_room_for, set_password
-from operators.confirmation import ConfirmedForm
+from operators.actions.parts import check_room_for
+from operators.actions.people import set_password
+from operators.actions.settings import LIMITS, check_left_messages, check_timeouts
+from operators.authentication.confirmation import ConfirmedForm
+from operators.authentication.passwords import TooManyAttempts, check_own_password
 from operators.demo import is_shut_out
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
-from operators.passwords import TooManyAttempts, check_own_password
 from operators.validators import addresses, origins, validate_sites
 
 
@@ -65,7 +66,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["old_password"].widget.attrs |= {"autofocus": True}
 
     def clean_old_password(self) -> str:
-        password = self.cleaned_data["old_password"]
+        password: str = self.cleaned_data["old_password"]
         try:
             check_own_password(self.request, self.user, password)
         except TooManyAttempts as refusal:
@@ -111,7 +112,7 @@ class ScopedForm(ConfirmedForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         # the account is no field for a supervisor and none of an existing row, yet short names are unique within it
-        exclude = super()._get_validation_exclusions()
+        exclude: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # not in the stubs
         if "account" not in self.fields:
             exclude.discard("account")
         return exclude
@@ -249,12 +250,13 @@ class OperatorForm(ScopedForm):
         account_id = self.own_account.pk if self.own_account else self.instance.account_id
         for name in ("departments", "languages"):
             if name in self.fields:
-                field = self.fields[name]
+                field: Any = self.fields[name]
                 kept = [] if adding else getattr(self.instance, name).values_list("pk", flat=True)
                 rows = field.queryset.filter(account=account_id)
                 field.queryset = rows.filter(archived_at=None) | rows.filter(pk__in=list(kept))
         if "role" in self.fields:
-            self.fields["role"].choices = self._roles()
+            role: Any = self.fields["role"]
+            role.choices = self._roles()
         if self._is_of_oneself:
             del self.fields["password1"], self.fields["password2"]
         else:
@@ -278,10 +280,10 @@ class OperatorForm(ScopedForm):
             # shown once more only to ask for the own password: the new one need not be thought up again
             self.fields["password1"].widget.render_value = self.fields["password2"].widget.render_value = True
 
-    def _roles(self) -> list[tuple[str, str]]:
+    def _roles(self) -> list[tuple[str, Any]]:
         """X1: supervisors give no rights above their own; nobody moves between an account and the support staff."""
-        of_accounts = [(role.value, role.label) for role in (Role.OPERATOR, Role.SUPERVISOR)]
-        support = [(Role.SUPPORT.value, Role.SUPPORT.label)]
+        of_accounts: list[tuple[str, Any]] = [(role.value, role.label) for role in (Role.OPERATOR, Role.SUPERVISOR)]
+        support: list[tuple[str, Any]] = [(Role.SUPPORT.value, Role.SUPPORT.label)]
         if self.own_account is not None:
             return of_accounts
         if self.instance._state.adding:
@@ -315,7 +317,7 @@ class OperatorForm(ScopedForm):
         password = cleaned.get("password1")
         if not password and not cleaned.get("password2"):
             return
-        if password != cleaned.get("password2"):
+        if not password or password != cleaned.get("password2"):
             self.add_error("password2", gettext("The two passwords differ."))
             return
         names = {name: cleaned.get(name) or getattr(self.instance, name) for name in ("username", "name", "email")}

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 
-from operators.hashers import RETRY_AFTER, HashingBusy
-from webim_offline.security_log import Event, Outcome, record_request
+from operators.authentication.hashers import RETRY_AFTER, HashingBusy
+from webim_offline.foundation.logs.security import Event, Outcome, record_request
 
 
 def page_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -24,7 +24,8 @@ def page_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         user = request.user if request.session.session_key else None
         chosen = getattr(user, "ui_language", "") or asked or translation.get_language_from_request(request)
         # every clock of an account's pages is the account's, as in its letters; support staff keep the installation's
-        zone = ZoneInfo(user.account.time_zone) if getattr(user, "account", None) else None
+        account = getattr(user, "account", None)
+        zone = ZoneInfo(account.time_zone) if account else None
         with translation.override(chosen), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()
             response = get_response(request)

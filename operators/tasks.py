@@ -1,14 +1,17 @@
-"""What the clock worker does for the people, each second or, where it says so, more seldom. Safe to run twice at once, or late."""
+"""What the runner of the queue `clock` does for the people. Every task is safe to run twice at once, or late."""
 
 from celery import shared_task
 
-from operators import actions, session_ages
+from operators.actions import signs_of_life
+from operators.authentication import session_ages
+from webim_offline.foundation.database.due_work import looks_for
 
 
 @shared_task
+@looks_for(signs_of_life.any_expired)
 def record_expiries() -> int:
     """Record whose workspace has fallen silent for longer than the lease (A4); returns how many."""
-    return actions.record_expiries()
+    return signs_of_life.record_expiries()
 
 
 @shared_task

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from webim_offline.email_addresses import is_address
+from webim_offline.foundation.email_addresses import is_address
 
 MOST_ADDRESSES = 10
 MOST_SITES = 50

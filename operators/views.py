@@ -19,14 +19,17 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from operators import actions, confirmation, known_browsers, login_attempts, security, session_ages
-from operators.configuration import choose_page_language
+from operators import security_events
+from operators.actions.people import choose_page_language
+from operators.actions.status import sign_out
+from operators.authentication import confirmation, known_browsers, login_attempts, session_ages
+from operators.authentication.hashers import RETRY_AFTER, HashingBusy
 from operators.forms import LoginForm, OwnPasswordForm
-from operators.hashers import RETRY_AFTER, HashingBusy
 from operators.models import Operator
-from webim_offline.client_address import client_network
-from webim_offline.errors import DATABASE_AWAY
-from webim_offline.security_log import Event, Outcome
+from operators.requests import OperatorRequest, operator_of
+from webim_offline.foundation.http.client_address import client_network
+from webim_offline.foundation.http.errors import DATABASE_AWAY
+from webim_offline.foundation.logs.security import Event, Outcome
 
 
 def own_page(operator: Operator) -> str:
@@ -80,7 +83,7 @@ class Login(LoginView):
         return super().form_invalid(form)
 
     def get_default_redirect_url(self) -> str:
-        return own_page(self.request.user)
+        return own_page(operator_of(self.request))
 
     def _limited(self, wait: int, limit: str) -> HttpResponse:
         self._log(Outcome.LIMITED, self._person(), limit)
@@ -95,7 +98,7 @@ class Login(LoginView):
         return Operator.objects.only("pk", "account_id").filter(username=name.replace("\x00", "")).first()
 
     def _log(self, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
-        security.happened(self.request, Event.SIGN_IN, outcome, person, reason=reason)
+        security_events.happened(self.request, Event.SIGN_IN, outcome, person, reason=reason)
 
 
 def _too_many(wait: int, limit: str) -> str:
@@ -121,7 +124,7 @@ def _too_many(wait: int, limit: str) -> str:
 def to_login(request: HttpRequest) -> HttpResponse:
     """The admin's own login address leads to the one login. Whoever is signed in and comes here may not open the admin."""
     if request.user.is_authenticated and not request.user.is_staff:
-        security.refused(request, Event.DENIAL, reason="admin")
+        security_events.refused(request, Event.DENIAL, reason="admin")
     page = safe_next(request) or reverse("admin:index")
     return redirect(f"{reverse('login')}?{urlencode({REDIRECT_FIELD_NAME: page})}")
 
@@ -130,8 +133,8 @@ def to_login(request: HttpRequest) -> HttpResponse:
 def log_out(request: HttpRequest) -> HttpResponse:
     """Sign out; availability ends at once (A2)."""
     if request.user.is_authenticated:
-        actions.sign_out(request.user)
-        security.happened(request, Event.SIGN_OUT, Outcome.DONE, request.user)
+        sign_out(request.user)
+        security_events.happened(request, Event.SIGN_OUT, Outcome.DONE, request.user)
     logout(request)
     return redirect("login")
 
@@ -145,7 +148,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def set_language(request: HttpRequest) -> HttpResponse:
+def set_language(request: OperatorRequest) -> HttpResponse:
     """Choose the language of one's own pages (`language`: en, ru, or empty for the browser's)."""
     try:
         choose_page_language(request.user, request.POST.get("language", ""))
@@ -165,21 +168,21 @@ class OwnPassword(PasswordChangeView):
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
 
-    def form_valid(self, form: OwnPasswordForm) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         known_browsers.remember(self.request, response, form.user)
         confirmation.remember(self.request)
-        security.happened(self.request, Event.PASSWORD, Outcome.DONE, form.user)
+        security_events.happened(self.request, Event.PASSWORD, Outcome.DONE, form.user)
         return response
 
-    def form_invalid(self, form: OwnPasswordForm) -> HttpResponse:
+    def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)
         if form.wait:
-            security.happened(self.request, Event.PASSWORD, Outcome.LIMITED, form.user)
+            security_events.happened(self.request, Event.PASSWORD, Outcome.LIMITED, form.user)
             response.status_code = 429
             response.headers["Retry-After"] = str(form.wait)
         else:
-            security.happened(self.request, Event.PASSWORD, Outcome.REFUSED, form.user, reason=form.reason)
+            security_events.happened(self.request, Event.PASSWORD, Outcome.REFUSED, form.user, reason=form.reason)
         return response
 
 

@@ -4,8 +4,10 @@ import pytest
 from django.core.cache import cache
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from operators.known_accounts import forget_known_accounts
 from tests import people
-from webim_offline import rate_limits, security_log
+from webim_offline.foundation import rate_limits
+from webim_offline.foundation.logs import security
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,11 +29,13 @@ def static_files_found_once():
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits():
-    """Nobody has asked for anything yet, nor is anything left out of the security log: ids and addresses come again."""
+def nothing_remembered():
+    """Nobody has asked for anything yet, nor is anything left out of the security log: ids, addresses and slugs come again."""
     cache.clear()  # in a Redis the rate limits as well
     rate_limits.in_memory.clear()
-    security_log.suppressor.clear()
+    rate_limits.allowances.clear()
+    security.suppressor.clear()
+    forget_known_accounts()
 
 
 @pytest.fixture

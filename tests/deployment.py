@@ -69,52 +69,22 @@ def _without_ipv6(config: str) -> str:
     return re.sub(r"^\s*listen \[::\].*\n", "", config, flags=re.MULTILINE)
 
 
-class Deployment:
-    """All units but nginx run as children; `url` leads through nginx, `direct` to one process."""
+class Units:
+    """Units of the example files, run as children: `direct` leads to one process. `own` is put into the example's environment."""
 
-    def __init__(self, folder: Path, database_url: str, redis_url: str, email_url: str) -> None:
-        self.folder, self.records = folder, Records(database_url)
+    def __init__(self, folder: Path, own: dict[str, str]) -> None:
+        self.folder = folder
         self.nginx_conf = (EXAMPLES / "nginx.conf").read_text()
         told = {int(port) for port in re.findall(r"(?:listen |127\.0\.0\.1:)(\d+)", self.nginx_conf)}
         self.ports = {port: services.free_port() for port in sorted(told)}
-        self.url = f"https://localhost:{self.ports[443]}"
-        self.certificate, self.key = make_certificate(folder)
-        self.tls = ssl.create_default_context(cafile=self.certificate)
-        # a session ticket of TLS 1.3 looks like data to websockets' reading thread, which then waits for some and never ends
-        self.tls.maximum_version = ssl.TLSVersion.TLSv1_2
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
-        own = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            "SECRET_KEY": services.SECRET_KEY,
-            "PUBLIC_URL": self.url,
-            "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            "EMAIL_URL": email_url,
-            "VAR_DIR": str(folder / "var"),
-            "STREAMS_PER_ADDRESS": str(STREAMS_PER_ADDRESS),
-        }
-        self.environment = inherited | example_environment() | own
+        self.environment = inherited | example_environment() | {"VAR_DIR": str(folder / "var")} | own
         self.processes: dict[str, psutil.Popen] = {}
 
-    # ----- nginx -----
-
-    def write_nginx_conf(self) -> None:
-        """The example's file with our ports, certificate and folder."""
-        config = _without_ipv6(self.nginx_conf)
-        for port, ours in self.ports.items():
-            config = re.sub(rf"(listen |127\.0\.0\.1:){port}\b", rf"\g<1>{ours}", config)
-        config = config.replace("server_name chat.example;", "server_name localhost;")
-        config = config.replace("/etc/ssl/chat.example/fullchain.pem", str(self.certificate))
-        config = config.replace("/etc/ssl/chat.example/privkey.pem", str(self.key))
-        config = config.replace("worker_shutdown_timeout 60s;", "worker_shutdown_timeout 2s;")
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        folders = "".join(f"    {kind}_temp_path {self.folder}/{kind};\n" for kind in kinds)
-        config = config.replace("/var/log/nginx/access.log", f"{self.folder}/access.log")
-        config = config.replace("http {\n", f"http {{\n{folders}", 1)
-        (self.folder / "nginx.conf").write_text(config)
-        self.folder.chmod(0o711)  # nginx's workers are another user
-
-    # ----- our processes -----
+    @staticmethod
+    def smallest_set() -> list[str]:
+        """The units that do all the work, the fewest of them."""
+        return ["web@8101", "live@8201", "workers"]
 
     def port(self, unit: str) -> int:
         return self.ports[int(unit.partition("@")[2])]
@@ -130,12 +100,6 @@ class Deployment:
         if instance.isdecimal():
             words = re.sub(rf"\b{instance}\b", str(self.port(unit)), words)
         return shlex.split(words)
-
-    def release(self) -> None:
-        """Run what deploy.md says."""
-        for step in release_steps():
-            words = shlex.split(step.replace(".venv/bin/", f"{PROGRAMS}/"))
-            subprocess.run(words, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True)
 
     def start(self, *names: str) -> None:
         """Start units and wait until those with a port answer; PostgreSQL knows their connections by the unit's name."""
@@ -183,6 +147,52 @@ class Deployment:
     def said(self) -> str:
         """Everything our processes wrote."""
         return (self.folder / "processes.log").read_text()
+
+
+class Deployment(Units):
+    """All units but nginx run as children; `url` leads through nginx, `direct` to one process."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str, email_url: str) -> None:
+        super().__init__(folder, {})
+        self.records = Records(database_url)
+        self.url = f"https://localhost:{self.ports[443]}"
+        self.certificate, self.key = make_certificate(folder)
+        self.tls = ssl.create_default_context(cafile=self.certificate)
+        # a session ticket of TLS 1.3 looks like data to websockets' reading thread, which then waits for some and never ends
+        self.tls.maximum_version = ssl.TLSVersion.TLSv1_2
+        self.environment |= {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "SECRET_KEY": services.SECRET_KEY,
+            "PUBLIC_URL": self.url,
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "EMAIL_URL": email_url,
+            "STREAMS_PER_ADDRESS": str(STREAMS_PER_ADDRESS),
+        }
+
+    # ----- nginx -----
+
+    def write_nginx_conf(self) -> None:
+        """The example's file with our ports, certificate and folder."""
+        config = _without_ipv6(self.nginx_conf)
+        for port, ours in self.ports.items():
+            config = re.sub(rf"(listen |127\.0\.0\.1:){port}\b", rf"\g<1>{ours}", config)
+        config = config.replace("server_name chat.example;", "server_name localhost;")
+        config = config.replace("/etc/ssl/chat.example/fullchain.pem", str(self.certificate))
+        config = config.replace("/etc/ssl/chat.example/privkey.pem", str(self.key))
+        config = config.replace("worker_shutdown_timeout 60s;", "worker_shutdown_timeout 2s;")
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        folders = "".join(f"    {kind}_temp_path {self.folder}/{kind};\n" for kind in kinds)
+        config = config.replace("/var/log/nginx/access.log", f"{self.folder}/access.log")
+        config = config.replace("http {\n", f"http {{\n{folders}", 1)
+        (self.folder / "nginx.conf").write_text(config)
+        self.folder.chmod(0o711)  # nginx's workers are another user
+
+    def release(self) -> None:
+        """Run what deploy.md says."""
+        for step in release_steps():
+            words = shlex.split(step.replace(".venv/bin/", f"{PROGRAMS}/"))
+            subprocess.run(words, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True)
 
     # ----- looking into it -----
 

@@ -1,12 +1,58 @@
-"""What is stored of dialogs' moments grows older at once, for tests of what time alone does."""
+"""Time goes by at once: what is stored grows older. For tests of what time alone does."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.db.models import F, Model
 
 from dialogs.actions import deadlines
-from dialogs.models import Dialog
-from operators.models import SettingChange
+from dialogs.models import Delivery, Device, Dialog, DialogEvent, Duty, LiveProcess, Message, Pulse, Visit, Visitor
+from notifications.models import DeliveryAttempt, OutgoingEmail
+from operators.models import Account, Department, Language, Operator, OperatorChange, SettingChange, WorkspacesHeard
 
-MOMENTS = ("away_since", "wake_at", "left_notice_at", "went_offline_at", "closes_at", "closed_at", "last_message_at")
+Columns = dict[type[Model], tuple[str, ...]]
+
+# what happened, and what is due: all of it moves into the past
+HISTORY: Columns = {
+    Account: ("created_at", "timeouts_changed_at", "archived_at"),
+    Department: ("archived_at",),
+    Language: ("archived_at",),
+    Operator: ("last_login", "created_at", "tickets_valid_from", "acted_at"),
+    OperatorChange: ("at",),
+    SettingChange: ("at", "handled_at"),
+    Visitor: ("created_at", "left_at"),
+    Device: ("updated_at",),
+    Visit: ("began_at", "ended_at"),
+    Dialog: (
+        *("created_at", "picked_up_at", "assigned_at", "pickup_by", "pickup_from", "closed_at", "away_since", "left_notice_at"),
+        *("went_offline_at", "away_not_before", "closes_at", "wake_at", "waiting_since", "last_message_at"),
+    ),
+    Message: ("at",),
+    DialogEvent: ("at", "handled_at"),
+    Duty: ("due_at", "since"),
+    Delivery: ("queued_at", "updated_at"),
+    OutgoingEmail: ("created_at", "next_try_at", "give_up_at", "sent_at"),
+    DeliveryAttempt: ("at",),
+}
+# who gives signs of life goes on giving them while time passes, unless a test wants silence
+SIGNS_OF_LIFE: Columns = {
+    Operator: ("last_seen_at",),
+    WorkspacesHeard: ("at",),
+    LiveProcess: ("renewed_at", "expires_at"),
+    Visit: ("expires_at",),
+    Pulse: ("at",),
+}
+
+
+# what belongs to one dialog, and by which look-up it is found
+OF_A_DIALOG: dict[type[Model], str] = {
+    Dialog: "pk",
+    Message: "dialog",
+    DialogEvent: "dialog",
+    Duty: "dialog",
+    Delivery: "dialog",
+    OutgoingEmail: "dialog",
+    DeliveryAttempt: "email__dialog",
+}
 
 
 def fresh(row):
@@ -15,17 +61,20 @@ def fresh(row):
     return row
 
 
-def let_pass(seconds):
-    """Move moments of dialogs and of changed settings into the past, as if `seconds` had passed; nobody has looked yet."""
+def let_pass(seconds: float, *, in_silence: bool = False, dialog: Dialog | None = None) -> None:
+    """Make everything stored `seconds` older; nobody has looked yet.
+
+    `in_silence`: nobody gave a sign of life meanwhile. `dialog`: only what belongs to this dialog grows older.
+    """
     ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in MOMENTS:
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for change in SettingChange.objects.all():
-        change.at -= ago
-        change.save(update_fields=["at"])
+    for columns in (HISTORY, SIGNS_OF_LIFE) if in_silence else (HISTORY,):
+        for model, names in columns.items():
+            if dialog is None or model in OF_A_DIALOG:
+                rows = model._base_manager.filter(**{OF_A_DIALOG[model]: dialog.pk} if dialog else {})
+                rows.update(**{name: F(name) - ago for name in names})
+    for row in Dialog.objects.exclude(passed_over={}).filter(**{"pk": dialog.pk} if dialog else {}):
+        passed_over = {pk: (datetime.fromisoformat(at) - ago).isoformat() for pk, at in row.passed_over.items()}
+        Dialog.objects.filter(pk=row.pk).update(passed_over=passed_over)
 
 
 def sweep():

@@ -12,9 +12,9 @@ from django.test import Client
 from dialogs.actions.conversation import Contacts, Submission, Written, visitor_writes
 from dialogs.actions.presence import Arrival, Departure, visits_began, visits_ended
 from dialogs.models import Dialog, LiveProcess, Visitor
-from operators import confirmation, session_ages
-from operators.models import Account, Department, Language, Operator, OperatorChange, Reason, Role, Status
-from webim_offline.database_clock import database_now
+from operators.authentication import confirmation, session_ages
+from operators.models import Account, ConditionReason, Department, Language, Operator, OperatorChange, Role, Status
+from webim_offline.foundation.database.clock import database_now
 
 PASSWORD = "correct horse"
 _serial = itertools.count(1)
@@ -75,7 +75,7 @@ def go_online(operator: Operator, seen_ago: float = 0) -> None:
         account=operator.account,
         operator=operator,
         at=operator.last_seen_at,
-        reason=Reason.CHOSEN,
+        reason=ConditionReason.CHOSEN,
         actor=operator,
         status=operator.status,
         is_online=True,

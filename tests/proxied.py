@@ -1,4 +1,4 @@
-"""Visitors and operators who come through a proxy: from addresses of their own, and back as widget.js and workspace.js come."""
+"""Visitors and operators who come through a proxy: from addresses of their own, and back as the widget and the workspace come."""
 
 import json
 import random

@@ -30,8 +30,18 @@ def eventually(look: Callable[[], object], within: float = 15.0, every: float = 
     return found
 
 
+def place_of(process: psutil.Process) -> str:
+    """Which of the service's processes this is: web, clock, mail or beat; "" if it is none of them, or has ended."""
+    with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+        words = " ".join(process.cmdline())
+        return next((name for mark, name in PLACES.items() if mark in words), "")
+    return ""
+
+
 class Service:
     """One supervisor with a folder, a port and an environment of its own."""
+
+    command = ("-m", "webim_offline.supervisor")
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder, self.port = folder, free_port()
@@ -47,7 +57,7 @@ class Service:
         """Start and wait until /healthz says that all is well."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "webim_offline.supervisor"]
+            command = [sys.executable, *self.command]
             self.supervisor = psutil.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -76,9 +86,8 @@ class Service:
         found = {}
         for process in self.supervisor.children(recursive=True):
             self.known[process.pid] = process
-            with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-                words = " ".join(process.cmdline())
-                found |= {name: process for mark, name in PLACES.items() if mark in words}
+            if name := place_of(process):
+                found[name] = process
         return found
 
     def survivors(self) -> list[psutil.Process]:

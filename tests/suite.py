@@ -19,7 +19,7 @@ from tests.services import Missing, nginx_program, postgresql, redis_server
 # what a developer may have set for running the service must not colour the verdict
 OURS = set(
     "DATABASE_URL REDIS_URL EMAIL_URL EMAIL_FROM PUBLIC_URL SECRET_KEY ALLOWED_HOSTS TRUSTED_PROXIES METRICS_ALLOW"  # noqa: SIM905
-    " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY".split()
+    " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY STREAMS_PER_ADDRESS RATE_LIMITS".split()
 )
 IN_PARALLEL = ("-n", "3")  # for two cores: much of it waits
 FILES_IN_PARALLEL = (*IN_PARALLEL, "--dist", "loadfile", "--no-loadscope-reorder")
@@ -30,6 +30,7 @@ ONCE = (
     "crash/test_clock_outages",
     "crash/test_database_outages",
     "crash/test_kills",
+    "crash/test_migrations",
     "crash/test_outages",
     "crash/test_setting_changes",
     "dialogs/test_assigning",
@@ -44,8 +45,10 @@ ONCE = (
     "test_architecture",
     "test_encryption",
     "test_environment",
+    "test_javascript",
     "test_locks",
     "test_private_files",
+    "test_references",
     "test_secret_strength",
     "test_states_document",
     "test_supervisor",
@@ -88,7 +91,8 @@ def _drop(address: str, name: str) -> None:
 def in_browser() -> bool:
     if shutil.which("chromium") is None:
         raise Missing("chromium")
-    return run("-m", "browser", *FILES_IN_PARALLEL)
+    together = run("-m", "browser and not alone", *FILES_IN_PARALLEL)
+    return run("-m", "browser and alone") and together
 
 
 def in_production() -> bool:

@@ -17,11 +17,13 @@ from dialogs.actions.devices import set_token
 from dialogs.actions.ledger import record_deliveries
 from dialogs.models import Delivery, DeliveryStatus, Device, Dialog, Visitor
 from notifications.models import OutgoingEmail
+from operators.actions.parts import save_part
+from operators.actions.people import set_password
+from operators.actions.settings import record_changes
 from operators.admin import AccountScopedAdmin
-from operators.configuration import save_part, set_password
-from operators.models import Account, ContactField, Department, Language, Operator, Role, SettingChange
+from operators.models import Account, ContactField, Department, Language, Operator, Role
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 FOREIGN = "Zanzibar"  # in every name of the other account
 OURS = [model for model in admin.site._registry if model._meta.app_label in {"operators", "dialogs", "notifications"}]
@@ -410,7 +412,7 @@ def test_history_names_no_login_of_the_support_staff(supervisor, client, account
         user=help_, content_type=ContentType.objects.get_for_model(Account), object_id=str(account.pk), object_repr="x",
         action_flag=CHANGE, change_message="Looked",
     )  # fmt: skip
-    SettingChange.objects.create(account=account, at=database_now(), actor=help_, field="name", old="a", new="b")
+    record_changes(account, [("name", "a", "b")], actor=help_)
     for kind in ("history", "change"):
         body = supervisor.get(page(Account, kind, account.pk)).content.decode()
         assert "Support staff" in body

@@ -9,7 +9,7 @@ from django.utils import translation
 
 from operators.models import Operator
 from tests import people
-from webim_offline.bare_addresses import bare_addresses_middleware
+from webim_offline.foundation.http.bare_addresses import bare_addresses_middleware
 
 VISIT = {"account": "north-tea", "visit": "visit-000001", "language": "en"}
 
@@ -98,7 +98,7 @@ def test_nor_at_other_public_ones(address, account, cookies):
 
 
 def test_probes_set_nothing(cookies, monkeypatch):
-    monkeypatch.setattr("dialogs.views.health._read", dict)
+    monkeypatch.setattr("webim_offline.health._read", dict)
     for cookie in cookies.values():
         answer = ask("/healthz?lang=ru", False, cookie)
         assert answer.status_code == 503

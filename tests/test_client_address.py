@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 from django.test import Client, RequestFactory
 
-from webim_offline.client_address import client_of, client_of_scope, judge
-from webim_offline.pages import environ_of, known_names
-from webim_offline.proxy_words import trusting_proxies_alone
+from webim_offline.foundation.http.client_address import client_of, client_of_scope, judge
+from webim_offline.foundation.http.pages import environ_of, known_names
+from webim_offline.foundation.http.wsgi_proxies import trusting_proxies_alone
 
 PROXY, CLIENT = "127.0.0.1", "203.0.113.9"
 

@@ -13,9 +13,12 @@ import pytest
 from tests import services
 from tests.deployment import EXAMPLES, GUIDE, INSTALLED, UNITS, example_environment, exec_start, release_steps, units
 from tests.running import ROOT
-from webim_offline.supervisor import CELERY, LIVE_OPTIONS, WORKER
+from webim_offline.commands import CELERY, LIVE_OPTIONS, WORKER, WORKERS
 
 PREFIX = f"{INSTALLED}/.venv/bin/"
+
+
+OF_WORKERS = {"worker@clock": "worker", "worker@mail": "worker", "beat": "beat"}  # unit: where Celery's own command begins
 
 
 def words(unit: str) -> list[str]:
@@ -43,6 +46,14 @@ def test_the_guide_names_the_commands_of_the_units():
     block = re.search(r"## Processes\n.*?```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     of_units = [" ".join(words(unit)) for unit in units() if unit not in {"web@8102", "live@8202"}]
     assert block[1].strip().splitlines() == of_units
+
+
+def test_the_unit_of_a_small_machine_starts_the_same_workers():
+    assert words("workers") == ["python", "-m", "webim_offline.workers"]
+    of_units = {tuple(words(unit)[words(unit).index(name) :]) for unit, name in OF_WORKERS.items()}
+    assert {command[1:] for command in WORKERS.values()} == of_units
+    for unit in OF_WORKERS:
+        assert f"webim_offline-{unit}.service" in (UNITS / "webim_offline-workers.service").read_text(), "never both at once"
 
 
 def test_every_process_is_there_and_nginx_leads_to_each():
@@ -110,7 +121,7 @@ def test_systemd_understands_the_units(tmp_path: Path):
         text = file.read_text().replace(PREFIX, f"{Path(sys.executable).parent}/")
         (tmp_path / file.name).write_text(text)
     files = []
-    for unit in units():
+    for unit in (*units(), "workers"):
         name, at, instance = unit.partition("@")
         file = tmp_path / f"webim_offline-{unit}.service"
         if instance:

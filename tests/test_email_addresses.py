@@ -12,8 +12,8 @@ from operators.email_fields import AddressField, AddressValidator
 from operators.models import Account, Operator
 from operators.validators import validate_addresses
 from tests import people
-from webim_offline import environment
-from webim_offline.email_addresses import is_address
+from webim_offline.foundation import environment
+from webim_offline.foundation.email_addresses import is_address
 
 ROOT = Path(__file__).resolve().parent.parent
 GOOD = [
@@ -150,6 +150,6 @@ def test_every_column_for_an_address_has_the_rule():
 
 def test_the_widget_lets_the_server_decide():
     """Its own check is a hint while typing: it must not refuse what the server takes."""
-    source = (ROOT / "dialogs/static/dialogs/widget.js").read_text()
+    source = (ROOT / "dialogs/static/dialogs/window/checks.js").read_text()
     (pattern,) = re.findall(r"const EMAIL = /(.*)/;", source)
     assert [address for address in GOOD if not re.match(pattern, address)] == []

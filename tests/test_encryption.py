@@ -20,8 +20,8 @@ from django.db.utils import ConnectionHandler
 from tests import services
 from tests.certificates import Authority
 from tests.running import ROOT
-from webim_offline import environment as env
-from webim_offline.encryption import is_local
+from webim_offline.foundation import environment as env
+from webim_offline.foundation.encryption import is_local
 
 # make test-deps installs it; under CI its absence is a failure, not a skip
 needs_openssl = pytest.mark.skipif(
@@ -59,7 +59,7 @@ django.setup()
 from django.conf import settings
 from django.core.cache import cache
 from redis import Redis
-from webim_offline import realtime
+from webim_offline.foundation import realtime
 from webim_offline.celery import app
 
 said = []

@@ -14,8 +14,8 @@ import pytest
 
 from tests import services
 from tests.services import free_port
-from webim_offline import environment as env
-from webim_offline.environment import MailServer, Refused
+from webim_offline.foundation import environment as env
+from webim_offline.foundation.environment import MailServer, Refused
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +59,29 @@ def test_what_is_no_port_is_refused(given, value):
         env.port("X", 8000)
 
 
+def test_rate_limits_take_the_place_of_defaults(given):
+    given("tea = 5/s, water=100/day")
+    assert env.rate_limits("X", {"tea": "1/min", "water": "2/min", "milk": "3/min"}) == {
+        "tea": "5/s",
+        "water": "100/day",
+        "milk": "3/min",
+    }
+
+
+@pytest.mark.parametrize("rate", ["0/min", "-1/min", "many", "", "60", "60/", "/min", "60/month", "1.5/min", "٨/min", "1000001/s"])
+def test_what_is_no_rate_is_refused(given, rate):
+    given(f"tea={rate}")
+    with pytest.raises(Refused, match=f"X: tea='{rate}': write a number from 1 to 1000000 and s, min, hour or day, such as 60/min"):
+        env.rate_limits("X", {"tea": "1/min"})
+
+
+@pytest.mark.parametrize("word", ["coffee=5/min", "5/min", "=5/min", "TEA=5/min"])
+def test_a_limit_that_does_not_exist_is_refused(given, word):
+    given(word)
+    with pytest.raises(Refused, match="There are milk, tea"):
+        env.rate_limits("X", {"tea": "1/min", "milk": "1/min"})
+
+
 def test_words_are_trimmed_and_empty_ones_dropped(given):
     given(" a , ,b,")
     assert env.words("X") == ["a", "b"]
@@ -78,7 +101,7 @@ def test_no_database_address_means_the_embedded_file():
 
 def test_a_postgresql_address():
     found = env.database("postgres://user:p%40ss@db.example:6432/name", Path("x"))
-    assert (found["ENGINE"], found["HOST"], found["PORT"]) == ("webim_offline.postgresql", "db.example", 6432)
+    assert (found["ENGINE"], found["HOST"], found["PORT"]) == ("webim_offline.foundation.database.postgresql", "db.example", 6432)
     assert (found["USER"], found["PASSWORD"], found["NAME"]) == ("user", "p@ss", "name")
     assert found["OPTIONS"]["connect_timeout"] == 5
     assert env.database("postgres://db/name?connect_timeout=9", Path("x"))["OPTIONS"]["connect_timeout"] == 9
@@ -329,7 +352,7 @@ class TestSecret:
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
     inherited = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}}
     command = (sys.executable, *command)
-    return subprocess.run(command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def assert_refused_in_one_line(done: subprocess.CompletedProcess, reason: str) -> None:

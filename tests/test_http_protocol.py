@@ -8,8 +8,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from webim_offline import http_protocol
+from webim_offline.commands import LIVE_OPTIONS
 from webim_offline.http_protocol import PatientProtocol
-from webim_offline.supervisor import LIVE_OPTIONS
 
 MIB = 2**20
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from dialogs.models import Message
 from tests import people
-from webim_offline.handler import Handler
+from webim_offline.foundation.http.wsgi_handler import Handler
 
 KEPT = "The request holds characters that cannot be kept. Leave them out and try again."
 FORM = "application/x-www-form-urlencoded"

@@ -11,8 +11,8 @@ from django.conf import settings as project_settings
 from django.test import Client
 
 from tests import people
-from webim_offline.log_lines import MARK, OneLine
-from webim_offline.security_log import MOST_LINES
+from webim_offline.foundation.logs.lines import MARK, OneLine
+from webim_offline.foundation.logs.security import MOST_LINES
 
 FORGED = [
     "tea\nCRITICAL forged",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dialogs.views.visitor_input import SinceSerializer
 from tests import people
-from webim_offline.numbers import whole_number
+from webim_offline.foundation.numbers import whole_number
 
 ROOT = Path(__file__).resolve().parent.parent
 BAD = ["", " ", "x", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "1_000", "١٢", "１", "²", "½", "\x001"]
@@ -46,10 +46,10 @@ def test_there_is_no_second_parser():
     Elsewhere digits are counted, or taken off.
     """
     known = {
-        "webim_offline/numbers.py": {"isdecimal"},
+        "webim_offline/foundation/numbers.py": {"isdecimal"},
         "dialogs/views/visitor_input.py": {"isdigit"},
-        "operators/password_rules.py": {"isdigit"},
-        "webim_offline/email_addresses.py": {"isdecimal"},
+        "operators/authentication/password_rules.py": {"isdigit"},
+        "webim_offline/foundation/email_addresses.py": {"isdecimal"},
     }
     for room in ("operators", "dialogs", "notifications", "webim_offline"):
         for path in (ROOT / room).rglob("*.py"):

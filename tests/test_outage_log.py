@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 
-from webim_offline.outage_log import InALine, is_away
+from webim_offline.foundation.logs.outages import InALine, is_away
 
 REFUSED = "connection failed: Connection refused\n\tIs the server running on that host?"
 

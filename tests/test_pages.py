@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tests.test_client_address import scope_of
-from webim_offline import pages, request_bodies
-from webim_offline.pages import Pages
-from webim_offline.request_bodies import Holdings
+from webim_offline.foundation.http import pages, request_bodies
+from webim_offline.foundation.http.pages import Pages
+from webim_offline.foundation.http.request_bodies import Holdings
 
 KIB = 1024
 

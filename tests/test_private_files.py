@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.running import ROOT, Service, eventually
-from webim_offline import catalogues, private_files
-from webim_offline.environment import Refused
+from webim_offline import catalogues
+from webim_offline.foundation import private_files
+from webim_offline.foundation.environment import Refused
 
 LOOSE = 0o022  # the usual umask
 STATIC = "static"
@@ -104,7 +105,7 @@ class TestFolder:
     def test_somebody_else_s_is_refused(self):
         """In a process of its own: nobody can become root again in one that has become an ordinary user."""
         code = (
-            "import os, sys; from pathlib import Path; from webim_offline import private_files\n"
+            "import os, sys; from pathlib import Path; from webim_offline.foundation import private_files\n"
             "os.setuid(65534); private_files.close_folder(Path(sys.argv[1]))"
         )
         with tempfile.TemporaryDirectory(prefix="webim-offline-files-") as name:

@@ -13,7 +13,7 @@ from operators.models import Operator
 from tests.notifications.mail import RunningHost
 from tests.running import Service, eventually
 from tests.visitors import Page
-from webim_offline.private_log import TextsStayOut
+from webim_offline.foundation.logs.private import TextsStayOut
 
 
 def written(message, *arguments, error=None):

@@ -14,8 +14,8 @@ from django.test import Client
 
 from tests.running import eventually
 from tests.services import own_redis_server
-from webim_offline import rate_limits, realtime, redis_gate
-from webim_offline.rate_limits import forget, give_back, spend
+from webim_offline.foundation import rate_limits, realtime, redis_gate
+from webim_offline.foundation.rate_limits import forget, give_back, spend
 
 SOON = 4.0  # seconds; 0.3 are promised, the rest is for a machine that is busy; a client of Redis alone waits for five
 
@@ -31,7 +31,7 @@ def server(own_redis, settings):
     """The Redis of an installation whose limits, cache and hints are there; it runs when the test begins and ends."""
     address, server = own_redis
     settings.REDIS_URL = address
-    settings.CACHES = {"default": {"BACKEND": "webim_offline.shared_cache.SharedCache", "LOCATION": address}}
+    settings.CACHES = {"default": {"BACKEND": "webim_offline.foundation.shared_cache.SharedCache", "LOCATION": address}}
     settings.RATE_LIMITS = settings.RATE_LIMITS | {"tea": "4/min"}
     rate_limits.in_memory.clear()
     redis_gate.gate(address).client.flushdb()
@@ -75,7 +75,7 @@ def is_back():
 
 
 def said(caplog):
-    return [line.getMessage().partition(",")[0] for line in caplog.records if line.name == "webim_offline.redis_gate"]
+    return [line.getMessage().partition(",")[0] for line in caplog.records if line.name == "webim_offline.foundation.redis_gate"]
 
 
 def test_limits_hold_in_the_process_and_nobody_waits(outage):

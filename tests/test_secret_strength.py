@@ -10,7 +10,7 @@ import pytest
 from django.core.management.utils import get_random_secret_key
 
 from tests.running import ROOT
-from webim_offline.secret_strength import weakness
+from webim_offline.foundation.secret_strength import weakness
 
 # what people generate. Of 43 characters of base64 one in ten thousand looks like words: twenty tries, all but two must pass.
 GENERATORS = {

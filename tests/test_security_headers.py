@@ -11,10 +11,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from dialogs.live.app import LiveApp
 from tests import people
 from tests.dialogs.test_live import post
-from webim_offline.security_headers import FOR_OTHER_ORIGINS, NOTHING
+from webim_offline.foundation.http.security_headers import FOR_OTHER_ORIGINS, NOTHING
 
 EXAMPLES = {"str": "north-tea", "slug": "north-tea", "int": "1", "path": "1", "app_label": "dialogs", "name": "live"}
-SCRIPT = "/workspace/scripts/live.js"  # holds nothing of anybody, so it may be for everyone
+SCRIPT = "/workspace/scripts/workspace.js"  # holds nothing of anybody, so it may be for everyone
 LIVE = ["/live/visit/poll", "/live/visit/beat", "/live/visit/bye", "/live/workspace/poll", "/live/nothing"]
 
 
@@ -117,7 +117,7 @@ def test_a_form_without_its_token():
 @pytest.mark.parametrize(
     ("address", "breaks"),
     [
-        ("/metrics", "notifications.metrics.figures"),
+        ("/metrics", "webim_offline.metrics.figures"),
         ("/widget/north-tea.js", "dialogs.views.widget._is_served"),
         ("/accounts/login/", "django.contrib.auth.views.LoginView.get"),
     ],

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from webim_offline import security_log
-from webim_offline.security_log import MOST_LINES, MOST_NETWORKS, Event, Outcome, record
+from webim_offline.foundation.logs import security
+from webim_offline.foundation.logs.security import MOST_LINES, MOST_NETWORKS, Event, Outcome, record
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ class TestFlood:
     def clock(self, monkeypatch):
         """Moves the suppressor's clock, in seconds."""
         moment = [1000.0]
-        monkeypatch.setattr(security_log.time, "monotonic", lambda: moment[0])
+        monkeypatch.setattr(security.time, "monotonic", lambda: moment[0])
 
         def move(seconds):
             moment[0] += seconds
@@ -40,8 +40,8 @@ class TestFlood:
     @pytest.fixture
     def tell(self, monkeypatch):
         """What a timer would call when the minute is over; no timer runs."""
-        monkeypatch.setattr(security_log.Suppressor, "_wake_in", lambda *arguments: None)
-        return security_log.suppressor.tell
+        monkeypatch.setattr(security.Suppressor, "_wake_in", lambda *arguments: None)
+        return security.suppressor.tell
 
     def refuse(self, times=1, network="192.0.2.1", event=Event.DENIAL):
         for _ in range(times):
@@ -83,7 +83,7 @@ class TestFlood:
         assert len(lines()) == MOST_NETWORKS + MOST_LINES
 
     def test_a_timer_tells_it_when_nothing_else_happens(self, lines, monkeypatch):
-        monkeypatch.setattr(security_log, "PERIOD", 0.5)
+        monkeypatch.setattr(security, "PERIOD", 0.5)
         self.refuse(200)
         until = time.monotonic() + 10
         while not any("left_out" in line for _, line in lines()):

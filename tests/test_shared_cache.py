@@ -8,11 +8,11 @@ from django.db import connection
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import dumps, loads, prepare_accept_content
 
-from dialogs import queues
+from dialogs.reading import queues
 from tests import people
 from tests.services import own_redis
-from webim_offline import redis_gate
 from webim_offline.celery import app
+from webim_offline.foundation import redis_gate
 
 ran = []
 
@@ -35,7 +35,7 @@ def cache(address, settings):
     settings.REDIS_URL = address
     backend = settings.CACHES["default"]["BACKEND"]
     if "locmem" in backend:  # what settings.py chooses where REDIS_URL is set
-        backend = "webim_offline.shared_cache.SharedCache"
+        backend = "webim_offline.foundation.shared_cache.SharedCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": address}}
     caches["default"].clear()
     ran.clear()

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from operators.models import Account
 from tests import people
-from webim_offline.statements import run_together
+from webim_offline.foundation.database.statements import run_together
 
 
 @pytest.mark.django_db

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from dialogs import state
 from dialogs.models import DeliveryStatus, EventKind, State
-from dialogs.queues import Section
-from dialogs.state import Facts, Step
-from operators.models import Reason, Status
+from dialogs.rules import presence
+from dialogs.rules.presence import Facts, Step
+from dialogs.rules.sections import Section
+from operators.models import ConditionReason, Status
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "states.md").read_text()
 DIAGRAM = re.compile(r"<!-- nodes: (\w+); labels: (\w+) -->\n```mermaid\nstateDiagram-v2\n(.*?)```", re.DOTALL)
 ARROW = re.compile(r"    (\[\*\]|\w+) --> (\w+) : (.+) \(((?:[A-Z]\d+)(?:, [A-Z]\d+)*)\)")
 NAMES = {
-    kind.__name__: {str(member.value) for member in kind} for kind in (State, EventKind, Section, DeliveryStatus, Reason, Status)
+    kind.__name__: {str(member.value) for member in kind}
+    for kind in (State, EventKind, Section, DeliveryStatus, ConditionReason, Status)
 }
 START = "[*]"
 
@@ -61,9 +62,12 @@ def test_no_diagram_names_what_does_not_exist(diagram):
 
 
 def test_every_name_of_the_program_is_drawn():
-    drawn = {kind: set().union(*(d.labels for d in DIAGRAMS.values() if d.labels_of == kind)) for kind in ("EventKind", "Reason")}
+    drawn = {
+        kind: set().union(*(d.labels for d in DIAGRAMS.values() if d.labels_of == kind))
+        for kind in ("EventKind", "ConditionReason")
+    }
     assert NAMES["EventKind"] - drawn["EventKind"] == set()
-    assert NAMES["Reason"] - drawn["Reason"] == set()
+    assert NAMES["ConditionReason"] - drawn["ConditionReason"] == set()
     assert DIAGRAMS["State"].nodes == NAMES["State"]
     assert DIAGRAMS["DeliveryStatus"].nodes == NAMES["DeliveryStatus"]
 
@@ -86,7 +90,9 @@ def test_every_step_is_said_and_is_an_event():
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-SETTINGS = [state.timeouts_of(notice, offline) for notice, offline in ((120, 1200), (0, 1200), (120, 0), (0, 0), (120, 120))]
+SETTINGS = [
+    presence.timeouts_from_seconds(notice, offline) for notice, offline in ((120, 1200), (0, 1200), (120, 0), (0, 0), (120, 120))
+]
 
 
 def node_of(facts: Facts) -> str:
@@ -102,11 +108,11 @@ def node_of(facts: Facts) -> str:
 def moves(facts: Facts):
     """(facts before, facts after, what happened) of everything that presence, tokens and time can do next."""
     if facts.away_since is None and not facts.always_online and not facts.is_offline:
-        yield facts, state.left(facts, NOON), {EventKind.VISITOR_LEFT}
+        yield facts, presence.left(facts, NOON), {EventKind.VISITOR_LEFT}
     for timeouts in SETTINGS:
-        first = state.wake_at(facts, timeouts)
+        first = presence.wake_at(facts, timeouts)
         if first is not None:
-            after, steps = state.advance(facts, timeouts, first)
+            after, steps = presence.advance(facts, timeouts, first)
             before = facts
             for at, step in steps:  # each step alone: two may fall on one moment
                 name = "left_notice_at" if step == Step.LEFT_NOTICE else "went_offline_at"
@@ -115,19 +121,19 @@ def moves(facts: Facts):
                 before = taken
             assert before == after
     if facts.away_since is not None or facts.is_offline:
-        back, steps = state.returned(facts, LATER)
+        back, steps = presence.returned(facts, LATER)
         yield facts, back, {EventKind.VISITOR_CAME_BACK, *(EventKind(step.value) for _, step in steps)}
     if facts.always_online:
         for present in (True, False):
-            yield facts, state.token_removed(facts, LATER, present=present), {EventKind.TOKEN_REMOVED}
+            yield facts, presence.token_removed(facts, LATER, present=present), {EventKind.TOKEN_REMOVED}
     else:
-        yield facts, state.token_arrived(facts), {EventKind.TOKEN_SET}
+        yield facts, presence.token_arrived(facts), {EventKind.TOKEN_SET}
 
 
 def test_presence_is_drawn_as_the_rules_have_it():
     """Every arrow can be walked, and nothing can be walked that has no arrow."""
     begun = [
-        state.start(visitor_present=present, always_online=from_app) for present in (True, False) for from_app in (True, False)
+        presence.start(visitor_present=present, always_online=from_app) for present in (True, False) for from_app in (True, False)
     ]
     walked = {(START, node_of(facts), frozenset({EventKind.STARTED})) for facts in begun}
     known, waiting = set(begun), list(begun)

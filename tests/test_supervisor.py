@@ -64,6 +64,18 @@ class TestLong:
         assert service.stop(with_signal) == 0
         assert service.survivors() == []
 
+    def test_where_nothing_can_be_forked_it_runs_processes_of_their_own(self, service):
+        """As on macOS; the command is that of `webim_offline.supervisor`, told that it cannot fork."""
+        cannot_fork = "from webim_offline import children; children.CAN_FORK = False"
+        service.command = ("-c", f"{cannot_fork}; from webim_offline import supervisor; supervisor.run()")
+        service.start()
+        victim = service.children()["web"]
+        assert "-m" in victim.cmdline(), "a fork has a title of few words"
+        victim.kill()
+        eventually(lambda: service.children().get("web") not in {victim, None} and service.is_healthy(), within=30)
+        assert service.stop() == 0
+        assert service.survivors() == []
+
     @pytest.mark.parametrize("place", sorted(PLACES))
     def test_a_child_that_dies_is_started_again(self, service, place):
         service.start()

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, transaction
 
 from operators.models import Account
 from tests import people
-from webim_offline.transactions import atomic
+from webim_offline.foundation.database.transactions import atomic
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")

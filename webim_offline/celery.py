@@ -13,7 +13,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
 
-TRANSPORT_ALIASES["folder"] = "webim_offline.broker:Transport"
+TRANSPORT_ALIASES["folder"] = "webim_offline.foundation.broker:Transport"
 
 
 class Logging(celery.app.log.Logging):

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from webim_offline import environment as env
-from webim_offline import private_files
-from webim_offline.encryption import is_local
+from webim_offline.foundation import environment as env
+from webim_offline.foundation import private_files
+from webim_offline.foundation.encryption import is_local
 
 # before anything is written: what we make, and those whom we start, is our own user's alone. Every entrance comes by here.
 os.umask(0o077)
@@ -25,6 +25,8 @@ if EMBEDDED:
 DATABASES = {"default": env.database(DATABASE_URL, VAR_DIR / "webim_offline.sqlite3")}
 
 WEB_STATEMENT_TIMEOUT = 10.0  # seconds of one statement of a page, on PostgreSQL
+# seconds for which a transaction may stand still between two statements, on PostgreSQL: then it is ended, and its locks with it
+IDLE_TRANSACTION_TIMEOUT = 60.0
 
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.port("PORT", 8000)
@@ -48,7 +50,8 @@ INSTALLED_APPS = [
     "operators",
     "dialogs",
     "notifications",
-    "django.contrib.admin",
+    # processes that make no pages need not load what the admin shows
+    "django.contrib.admin.apps.SimpleAdminConfig" if env.flag("WITHOUT_ADMIN") else "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -60,20 +63,22 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "webim_offline.security_headers.middleware",  # outermost: errors of the others need them too
+    "webim_offline.foundation.http.security_headers.middleware",  # outermost: errors of the others need them too
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webim_offline.foundation.static_files.StaticFilesMiddleware",
+    # pages and answers of the API; random bytes are added, so that lengths tell nobody what stands beside their words (BREACH)
+    "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "webim_offline.web_statements.web_statements_middleware",
-    "webim_offline.input_check.InputMiddleware",
-    "webim_offline.bare_addresses.bare_addresses_middleware",
+    "webim_offline.foundation.database.web_statements.web_statements_middleware",
+    "webim_offline.foundation.http.input_check.InputMiddleware",
+    "webim_offline.foundation.http.bare_addresses.bare_addresses_middleware",
     # from here on for BARE_ADDRESSES no more
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "operators.session_ages.session_age_middleware",
+    "operators.authentication.session_ages.session_age_middleware",
     "operators.middleware.page_middleware",
     "operators.middleware.HashingLimit",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -102,7 +107,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "webim_offline.shared_cache.SharedCache", "LOCATION": REDIS_URL, "VERSION": 2}}
+    CACHES = {"default": {"BACKEND": "webim_offline.foundation.shared_cache.SharedCache", "LOCATION": REDIS_URL, "VERSION": 2}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -111,8 +116,8 @@ AUTHENTICATION_BACKENDS = ["operators.backends.OperatorBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
-PASSWORD_HASHERS = ["operators.hashers.Argon2", "operators.hashers.Pbkdf2"]
-AUTH_PASSWORD_VALIDATORS = [{"NAME": "operators.password_rules.PasswordRules"}]
+PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2", "operators.authentication.hashers.Pbkdf2"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "operators.authentication.password_rules.PasswordRules"}]
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
@@ -125,7 +130,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+        "BACKEND": "webim_offline.foundation.static_files.CompressedStorage",
         # whoever collects them, whoever serves them: they are public, and the umask is not
         "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
     },
@@ -135,7 +140,7 @@ WHITENOISE_MAX_AGE = 60
 
 # X3: stated defaults, "count/period"; Retry-After tells the client when to come again. A network is an IPv4 address or an
 # IPv6 /64: a whole office may stand behind one.
-RATE_LIMITS = {
+DEFAULT_RATE_LIMITS = {
     "visitor_session": "600/min",  # a network: pages that begin, and fresh tickets
     "visitor_read": "120/min",  # a visitor: readings of the conversation; each hint makes every page of theirs read once
     "visitor_read_address": "1200/min",  # a network: the same
@@ -154,6 +159,7 @@ RATE_LIMITS = {
     "own_password": "10/min",  # from one network
     "own_password_anywhere": "100/min",
 }
+RATE_LIMITS = env.rate_limits("RATE_LIMITS", DEFAULT_RATE_LIMITS)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
@@ -163,12 +169,12 @@ REST_FRAMEWORK = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 
-# Celery only rings the bell: whatever must happen is a row that is still due.
+# Celery only starts the runners (RUNNER_SCHEDULE): whatever must happen is a row that is still due.
 BROKER_DIR = VAR_DIR / "broker"
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
 else:
-    CELERY_BROKER_URL = "folder://localhost"  # webim_offline.broker
+    CELERY_BROKER_URL = "folder://localhost"  # webim_offline.foundation.broker
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR),
         "data_folder_out": str(BROKER_DIR),
@@ -185,30 +191,32 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "dialogs.beat:PulseScheduler"
-CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+# what the runner of each queue does, and how often (seconds): `webim_offline.runner`
+RUNNER_SCHEDULE = {
+    "clock": {
+        "dialogs.tasks.advance_dialogs": 1.0,
+        "dialogs.tasks.end_lost_visits": 1.0,
+        "operators.tasks.record_expiries": 1.0,
+        "dialogs.tasks.assign_dialogs": 1.0,
+        "dialogs.tasks.apply_setting_changes": 1.0,
+        "notifications.tasks.write_letters": 1.0,
+        "dialogs.tasks.forget_visitors": 60.0,
+        "operators.tasks.clear_expired_sessions": 600.0,
+    },
+    # sending a letter may take long, so it has a queue, and a worker, of its own
+    "mail": {"notifications.tasks.send_letters": 1.0},
+}
+CELERY_IMPORTS = ("webim_offline.runner",)
+CELERY_BEAT_SCHEDULER = "webim_offline.beat:RunnerScheduler"
+# whenever a queue has no runner, beat sends this once a second
 CELERY_BEAT_SCHEDULE = {
-    name: {"task": task, "schedule": 1.0, "options": {"expire_seconds": 3, "queue": queue}}
-    for name, task, queue in (
-        ("ring due deadlines", "dialogs.tasks.advance_dialogs", "clock"),
-        ("end lost visits", "dialogs.tasks.end_lost_visits", "clock"),
-        ("record expired workspaces", "operators.tasks.record_expiries", "clock"),
-        ("assign waiting dialogs", "dialogs.tasks.assign_dialogs", "clock"),
-        ("apply changed settings", "dialogs.tasks.apply_setting_changes", "clock"),
-        ("write due letters", "notifications.tasks.write_letters", "clock"),
-        ("send due letters", "notifications.tasks.send_letters", "mail"),
-    )
-} | {
-    "forget visitors without a dialog": {
-        "task": "dialogs.tasks.forget_visitors",
-        "schedule": 60.0,
-        "options": {"expire_seconds": 60, "queue": "clock"},
-    },
-    "clear ended sessions": {
-        "task": "operators.tasks.clear_expired_sessions",
-        "schedule": 600.0,
-        "options": {"expire_seconds": 60, "queue": "clock"},
-    },
+    f"start the runner of {queue}": {
+        "task": "webim_offline.runner.run",
+        "schedule": 1.0,
+        "args": (queue,),
+        "options": {"queue": queue, "expires": 3},
+    }
+    for queue in RUNNER_SCHEDULE
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -227,8 +235,9 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "webim_offline.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "webim_offline.foundation.http.errors.csrf_failure"
 # signed in: until so long without a request, and never longer than that after signing in
+SESSION_ENGINE = "operators.authentication.session_store"
 SESSION_IDLE = timedelta(days=3)  # somebody who works on Friday is still signed in on Monday
 SESSION_LONGEST = timedelta(days=14)
 SESSION_COOKIE_AGE = 14 * 86400  # of sessions in which nobody has signed in
@@ -248,16 +257,18 @@ if PUBLIC_URL.startswith("https://"):
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "webim_offline.log_lines.OneLine", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"()": "webim_offline.foundation.logs.lines.OneLine", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
     "filters": {
         # a prober asks every second, and what is unwell says so itself
         "healthz_is_quiet": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/healthz",
         },
-        "outages_are_short": {"()": "webim_offline.outage_log.InALine"},
-        "requests_are_short": {"()": "webim_offline.log_lines.RequestsInShort"},
-        "texts_stay_out": {"()": "webim_offline.private_log.TextsStayOut"},
+        "outages_are_short": {"()": "webim_offline.foundation.logs.outages.InALine"},
+        "requests_are_short": {"()": "webim_offline.foundation.logs.lines.RequestsInShort"},
+        "texts_stay_out": {"()": "webim_offline.foundation.logs.private.TextsStayOut"},
     },
     "handlers": {
         "stderr": {

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import django
 
@@ -19,12 +19,13 @@ from django.conf import settings  # noqa: E402 - the models below need Django se
 from django.core.management import CommandError, call_command  # noqa: E402
 from django.db import DatabaseError, connection  # noqa: E402
 
-from dialogs.actions.deadlines import forget_beats  # noqa: E402
+from dialogs.actions.pulse import forget_beats  # noqa: E402
 from operators.demo import LOGINS, demo_password, demo_passwords_stand  # noqa: E402
 from operators.models import Account  # noqa: E402
-from webim_offline import catalogues, environment, private_files  # noqa: E402
-from webim_offline.encryption import is_local  # noqa: E402
-from webim_offline.environment import Refused  # noqa: E402
+from webim_offline import catalogues  # noqa: E402
+from webim_offline.foundation import environment, private_files  # noqa: E402
+from webim_offline.foundation.encryption import is_local  # noqa: E402
+from webim_offline.foundation.environment import Refused  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,11 @@ def prepare() -> str:
         catalogues.compile_changed()
     except OSError as error:
         raise Refused(f"{error.filename} cannot be written: {error.strerror}.") from None
-    # ticks of an earlier run are stale: whatever they meant is a row that is still due
+    try:
+        call_command("collectstatic", verbosity=0, interactive=False)  # compresses what has changed
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be written: {error.strerror}.") from None
+    # messages of an earlier run are stale: whatever they meant is a row that is still due
     shutil.rmtree(settings.BROKER_DIR, ignore_errors=True)
     try:
         call_command("migrate", verbosity=0, interactive=False)
@@ -105,7 +110,7 @@ def refuse_demo_passwords() -> None:
         connection.close()
 
 
-def _refuse_to_open(addresses: list[tuple[int, tuple]]) -> None:
+def _refuse_to_open(addresses: list[tuple[int, tuple[Any, ...]]]) -> None:
     if not settings.EMBEDDED:
         raise Refused(IN_PRODUCTION)
     if not all(ipaddress.ip_address(address[0].partition("%")[0]).is_loopback for _, address in addresses):
@@ -144,7 +149,7 @@ def _greeting(*, with_logins: bool) -> str:
     return "\n".join(lines)
 
 
-def _addresses() -> list[tuple[int, tuple]]:
+def _addresses() -> list[tuple[int, tuple[Any, ...]]]:
     try:
         found = socket.getaddrinfo(settings.HOST, settings.PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -152,7 +157,7 @@ def _addresses() -> list[tuple[int, tuple]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _try_port(family: int, address: tuple) -> None:
+def _try_port(family: int, address: tuple[Any, ...]) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

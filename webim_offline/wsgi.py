@@ -6,8 +6,8 @@ A plain WSGI server fits too, as long as it does not take X_Forwarded_For for X-
 
 import os
 
-from webim_offline.handler import handler
-from webim_offline.proxy_words import trusting_proxies_alone
+from webim_offline.foundation.http.wsgi_handler import handler
+from webim_offline.foundation.http.wsgi_proxies import trusting_proxies_alone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webim_offline.settings")
 

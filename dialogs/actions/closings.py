@@ -8,34 +8,52 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from dialogs.bulk import update_rows
 from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Dialog
-from operators.actions import lock_account_shared
+from operators.locks import lock_account_shared
 from operators.models import SettingChange
+from webim_offline.foundation.database.bulk import update_rows
+from webim_offline.foundation.database.prepared import prepared
 
 CLOSE_AFTER, REOPEN_WINDOW = "close_after", "reopen_window"
 CLOSINGS = (CLOSE_AFTER, REOPEN_WINDOW)
 AT_ONCE = 2000  # rows locked together
 
 
-def bring_up_to_date(dialogs: Iterable[Dialog]) -> None:
-    """Move `closes_at` of these locked dialogs by changes that `move_closings` has not come to yet; saves nothing. One query."""
+@prepared
+def closings_to_follow(account_id: int) -> QuerySet[SettingChange]:
+    """The account's changes that `move_closings` has not come to yet, in the order of storing."""
+    return SettingChange.objects.filter(handled_at=None, setting__in=CLOSINGS, account=account_id).order_by("pk")
+
+
+def bring_up_to_date(dialogs: Iterable[Dialog], changes: Iterable[SettingChange] | None = None) -> None:
+    """Move `closes_at` of these locked dialogs by changes that `move_closings` has not come to yet; saves nothing.
+
+    One query, unless the caller gives the `changes` of all their accounts (`closings_to_follow`).
+    """
     rows = list(dialogs)
     if not rows:
         return
-    waiting = SettingChange.objects.filter(handled_at=None, field__in=CLOSINGS, account__in={dialog.account_id for dialog in rows})
-    latest = {(change.account_id, change.field): change for change in waiting.order_by("pk")}
+    if changes is None:
+        waiting = SettingChange.objects.filter(
+            handled_at=None, setting__in=CLOSINGS, account__in={dialog.account_id for dialog in rows}
+        )
+        changes = waiting.order_by("pk")
+    latest = {(change.account_id, change.setting): change for change in changes}
     for dialog in rows:
-        field = _field_of(dialog)
-        if field and (change := latest.get((dialog.account_id, field))):
-            dialog.closes_at = _moved(dialog, field, change)
+        setting = _setting_that_closes(dialog)
+        if setting and (change := latest.get((dialog.account_id, setting))):
+            dialog.closes_at = _moved(dialog, change)
 
 
-def move_closings(account_id: int, field: str) -> None:
-    """The same for every dialog of an account, written in batches; safe to run twice at once."""
+def move_closings(account_id: int, setting: str) -> None:
+    """Move `closes_at` of every dialog of an account by the newest change of one of CLOSINGS, in batches.
+
+    Safe to run twice at once.
+    """
     rows = Dialog.objects.filter(account=account_id)
-    if field == CLOSE_AFTER:
+    if setting == CLOSE_AFTER:
         rows = rows.filter(state__in=OPEN_STATES, in_workspace=True, last_is_visitors=False)
     else:
         rows = rows.filter(state__in=REOPENABLE_STATES)
@@ -44,28 +62,28 @@ def move_closings(account_id: int, field: str) -> None:
         after = ids[-1]
         with transaction.atomic():
             lock_account_shared(account_id)  # whoever answers or closes reads the setting under it
-            change = SettingChange.objects.filter(account=account_id, field=field).order_by("-pk")[0]
+            change = SettingChange.objects.filter(account=account_id, setting=setting).order_by("-pk")[0]
             moved = []
             for dialog in rows.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk"):
-                closes_at = _moved(dialog, field, change)
+                closes_at = _moved(dialog, change)
                 wake_at = min((at for at in (dialog.wake_at, closes_at) if at is not None), default=None)
                 moved.append((dialog.pk, closes_at, wake_at))
             update_rows(Dialog, ("closes_at", "wake_at"), moved)
 
 
-def _field_of(dialog: Dialog) -> str:
+def _setting_that_closes(dialog: Dialog) -> str:
     """The setting that says when this dialog closes; empty: none does."""
     if dialog.state in REOPENABLE_STATES:
         return REOPEN_WINDOW
     return CLOSE_AFTER if dialog.is_open and dialog.in_workspace and not dialog.last_is_visitors else ""
 
 
-def _moved(dialog: Dialog, field: str, change: SettingChange) -> datetime | None:
+def _moved(dialog: Dialog, change: SettingChange) -> datetime | None:
     """`closes_at` by a changed setting: not before it was stored, and what was over by the old time is over (Z2)."""
     if dialog.closes_at is not None and dialog.closes_at <= change.at:
         return dialog.closes_at
-    length = int(change.new)
-    since = dialog.last_message_at if field == CLOSE_AFTER else dialog.closed_at
-    if since is None or (field == CLOSE_AFTER and not length):
+    length = int(change.after or 0)
+    since = dialog.last_message_at if change.setting == CLOSE_AFTER else dialog.closed_at
+    if since is None or (change.setting == CLOSE_AFTER and not length):
         return None
     return max(since + timedelta(seconds=length), change.at)

@@ -22,8 +22,15 @@ class DialogClosed(Refused):
         super().__init__(_("This dialog is closed."))
 
 
+class NotVisible(Refused):
+    """The dialog is in a department or a language that is not the operator's own (Q3)."""
+
+    def __init__(self) -> None:
+        super().__init__(_("There is no such dialog, or it is not in your departments and languages."))
+
+
 class NotYours(Refused):
-    """The operator does not hold the dialog."""
+    """The operator does not have the dialog."""
 
     def __init__(self) -> None:
         super().__init__(_("Take the dialog first."))

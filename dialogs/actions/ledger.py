@@ -1,19 +1,24 @@
-"""The delivery ledger of each dialog (B2), handed down by `notifications`."""
+"""Writing the delivery ledger: what became of each letter about a dialog (B2).
+
+`notifications` calls this, because it may import `dialogs` but not the other way round.
+"""
 
 from collections.abc import Iterable
 
 from dialogs.actions.record import Record, dialog_channel, seconds
-from dialogs.models import Delivery, Dialog, EventKind
-from webim_offline.transactions import atomic
+from dialogs.events import LetterStatus, LetterStatusChanged
+from dialogs.models import Delivery, Dialog
+from webim_offline.foundation.database.transactions import atomic
 
 READ = ("account_id", "visitor_id", "in_workspace", "revision")
 
 
 @atomic
 def record_deliveries(lines: Iterable[Delivery]) -> None:
-    """Write lines of the ledger; a known (dialog, key) is overwritten. A line that is new or changed its status is an event too.
+    """Write these lines of the ledger. A line whose dialog and key are stored already overwrites the stored one.
 
-    Locks the lines' dialogs by id.
+    A line that is new, or has another status than before, is recorded as an event of its dialog as well. The dialogs are locked in
+    the order of their ids.
     """
     rows = list(lines)
     if not rows:
@@ -26,22 +31,23 @@ def record_deliveries(lines: Iterable[Delivery]) -> None:
     record = Record(max(row.updated_at for row in rows))
     changed = [row for row in rows if before.get((row.dialog_id, row.key)) != row.status]
     for row in changed:
-        record.event(dialogs[row.dialog_id], EventKind.DELIVERY, row.updated_at, data=_what_became(row))
+        record.event(dialogs[row.dialog_id], _event_of(row), row.updated_at)
     Delivery.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["dialog", "key"],
         update_fields=["status", "detail", "updated_at"],
     )
-    record.channels = {dialog_channel(dialog_id) for dialog_id in ids}  # no card shows letters: left panels need not look again
-    record.write([dialogs[dialog_id] for dialog_id in sorted({row.dialog_id for row in changed})])
+    # No card shows letters, so only the pages of these dialogs look again, and not all left panels of the account.
+    record.channels = {dialog_channel(dialog_id) for dialog_id in ids}
+    record.write()
 
 
-def _what_became(row: Delivery) -> dict[str, str | int]:
-    data: dict[str, str | int] = {
-        "key": row.key,
-        "recipient": row.recipient,
-        "status": row.status,
-        "after": seconds(row.updated_at - row.queued_at),
-    }
-    return data | {"detail": row.detail} if row.detail else data
+def _event_of(row: Delivery) -> LetterStatusChanged:
+    return LetterStatusChanged(
+        key=row.key,
+        recipient=row.recipient,
+        status=LetterStatus(row.status),
+        after=seconds(row.updated_at - row.queued_at),
+        detail=row.detail,
+    )

@@ -1,16 +1,27 @@
 """What one transaction does to dialogs, gathered and written in few statements, with its hints."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
-from dialogs import system_messages
-from dialogs.bulk import Insert, Update, write
-from dialogs.models import AWAITED_KINDS, Dialog, DialogEvent, EventKind, Message, MessageKind
-from dialogs.queues import queue_of
-from dialogs.state import EMAIL_ONLY_CLOSES_AFTER, Due, Step, Timeouts, in_force
-from operators.actions import workspace_channel
+from django.db import connection
+
+from dialogs import events
+from dialogs.actions.duties import NewDuties
+from dialogs.actions.numbering import begin_to_store
+from dialogs.event_classes import Event
+from dialogs.models import Dialog, DialogEvent, Message, MessageKind, Purpose
+from dialogs.reading import system_messages
+from dialogs.reading.queues import queue_of
+from dialogs.rules.presence import EMAIL_ONLY_CLOSES_AFTER, Due, Step, Timeouts, in_force
+from operators.channels import workspace_channel
 from operators.models import Operator
-from webim_offline.realtime import publish
+from webim_offline.foundation.database.bulk import Insert, write
+from webim_offline.foundation.database.changes import updates_of
+from webim_offline.foundation.database.dialect import Statement, dialect
+from webim_offline.foundation.database.statements import run_together
+from webim_offline.foundation.realtime import publish
 
 STEP_MESSAGES = {
     Step.LEFT_NOTICE: system_messages.LEFT,
@@ -31,28 +42,31 @@ def visitor_channel(visitor_id: int) -> str:
     return f"visitor:{visitor_id}"
 
 
-def moved_to(dialog: Dialog) -> dict[str, str]:
-    """The part of an event's data that says to which queue it brought the dialog; empty for a dialog that is in none."""
+def queue_now(dialog: Dialog) -> events.Queue | None:
+    """The queue that an event has brought the dialog to, as events store it; None for a dialog that is in none."""
     queue = queue_of(dialog)
-    return {"to": queue.value} if queue else {}
+    return events.Queue(queue.value) if queue else None
 
 
-def _limits(dialog: Dialog, at: datetime, step: Step, timeouts: Timeouts) -> dict[str, Any]:
-    """B3: `away`, how long the visitor had been away, and `limit`, if a change of settings brought the step about; in seconds."""
+def _event_of_step(dialog: Dialog, at: datetime, step: Step, timeouts: Timeouts) -> Event:
+    """The event of a step that presence or time took (B3)."""
+    if step == Step.RETURNED:
+        return events.Returned()
     if step == Step.CLOSED_BY_TIME:
-        return {"after": seconds(EMAIL_ONLY_CLOSES_AFTER)}
+        return events.ClosedByTime(after=seconds(EMAIL_ONLY_CLOSES_AFTER))
     if step == Step.CLOSED_BY_SILENCE:
-        return {"after": seconds(at - dialog.last_message_at)}
+        return events.ClosedBySilence(after=seconds(at - dialog.last_message_at))
     if step == Step.CLOSED_FOR_GOOD:
-        return {"after": seconds(at - dialog.closed_at)} if dialog.closed_at else {}
+        return events.ClosedForGood(after=seconds(at - dialog.closed_at) if dialog.closed_at else 0)
+    since = dialog.away_since or at
     timeouts = in_force(timeouts, at)
-    limit = {Step.LEFT_NOTICE: timeouts.left_notice, Step.WENT_OFFLINE: timeouts.offline}.get(step)
-    if limit is None or dialog.away_since is None:
-        return {}
-    data: dict[str, Any] = {"away": seconds(at - dialog.away_since)}
-    if at == timeouts.since and at - dialog.away_since > limit:
-        data["limit"] = seconds(limit)
-    return data | moved_to(dialog) if step == Step.WENT_OFFLINE else data
+    is_notice = step == Step.LEFT_NOTICE
+    length = timeouts.left_notice if is_notice else timeouts.offline
+    # the limit is worth telling only where it was lowered below what the absence had lasted already (Z2)
+    limit = seconds(length) if length is not None and at == timeouts.since and at - since > length else None
+    if is_notice:
+        return events.LeftNotice(away=seconds(at - since), limit=limit)
+    return events.WentOffline(away=seconds(at - since), limit=limit, queue=queue_now(dialog))
 
 
 def seconds(length: timedelta) -> int:
@@ -67,15 +81,21 @@ class Record:
         self.now = now
         self.events: list[tuple[Dialog, tuple[Any, ...]]] = []
         self.messages: list[tuple[Dialog, tuple[Any, ...]]] = []
+        self.duties = NewDuties()
         self.channels: set[str] = set()
+        self._first: list[Statement] = []
 
-    def event(
-        self, dialog: Dialog, kind: str, at: datetime, *, actor: Operator | None = None, data: dict[str, Any] | None = None
-    ) -> None:
-        """Something happened to the dialog at the moment `at`."""
+    def first(self, statement: Statement) -> None:
+        """Run this statement with what is written, before all of it."""
+        self._first.append(statement)
+
+    def event(self, dialog: Dialog, event: Event, at: datetime, *, actor: Operator | None = None) -> None:
+        """Something happened to the dialog at the moment `at`. Raises InvalidEvent for an event with a value of a wrong type."""
         dialog.revision += 1
-        handled_at = None if kind in AWAITED_KINDS else self.now
-        self.events.append((dialog, (kind, at, actor.pk if actor else None, data or {}, dialog.revision, handled_at)))
+        # former releases take an event for handled by this column: it is, unless its letter waits (decision 0018)
+        handled_at = None if Purpose.LEFT_MESSAGE_LETTERS in self.duties.add(dialog, event.kind, at) else self.now
+        row = (event.kind, at, actor.pk if actor else None, event.to_data(), dialog.revision, handled_at)
+        self.events.append((dialog, row))
         self.hint(dialog)
 
     def message(
@@ -84,7 +104,7 @@ class Record:
         """A person's message; returns its revision."""
         dialog.revision += 1
         visitor_id = dialog.visitor_id if kind == MessageKind.VISITOR else None
-        row = (kind, visitor_id, author.pk if author else None, text, "", {}, at, dialog.revision, key)
+        row: tuple[Any, ...] = (kind, visitor_id, author.pk if author else None, text, "", {}, at, dialog.revision, key)
         self.messages.append((dialog, row))
         self.hint(dialog)
         self.channels.add(visitor_channel(dialog.visitor_id))
@@ -102,7 +122,7 @@ class Record:
         The dialog has settled on the facts the steps led to; `timeouts` are the settings they followed.
         """
         for at, step in steps:
-            self.event(dialog, EventKind(step.value), at, data=_limits(dialog, at, step, timeouts))
+            self.event(dialog, _event_of_step(dialog, at, step, timeouts), at)
             if step in STEP_MESSAGES:
                 self.system(dialog, STEP_MESSAGES[step], at)
 
@@ -110,15 +130,32 @@ class Record:
         """Whoever shows the dialog is to look again."""
         if dialog.in_workspace:
             self.channels.add(workspace_channel(dialog.account_id))
-        if dialog.pk:
+        if not dialog._state.adding:  # nobody can show it yet
             self.channels.add(dialog_channel(dialog.pk))
 
-    def write(self, changed: list[Dialog] | None = None, columns: tuple[str, ...] = ()) -> None:
-        """Write `columns` and the revision of the changed dialogs, then events and messages; publish hints on commit."""
-        names = ("revision", *columns)
-        write(
-            Update(Dialog, names, [(dialog.pk, *(getattr(dialog, name) for name in names)) for dialog in changed or ()]),
+    def write(self, changed: Iterable[Dialog] = ()) -> None:
+        """Write whatever differs from what was loaded, then duties, events and messages; publish hints on commit.
+
+        Written are the dialogs that something was recorded of, and those in `changed`: all of them have been locked since
+        they were loaded. A dialog that is not stored yet is inserted, and gets its number.
+        """
+        recorded = (dialog for dialog, _ in chain(self.events, self.messages))
+        dialogs = list({id(dialog): dialog for dialog in chain(changed, recorded)}.values())
+        new = [dialog for dialog in dialogs if dialog._state.adding]
+        known = [dialog for dialog in dialogs if not dialog._state.adding]
+        if new and not dialect().numbers_rows_ahead:  # they are stored now, and what comes first comes before
+            run_together(*self._first)
+            self._first.clear()
+        inserts = [statement for dialog in new for statement in begin_to_store(dialog)]
+        found = write(
+            *updates_of(Dialog, known),
+            self.duties.as_insert(),
             Insert(DialogEvent, EVENT_COLUMNS, [(d.account_id, d.pk, *row) for d, row in self.events]),
             Insert(Message, MESSAGE_COLUMNS, [(d.pk, *row) for d, row in self.messages]),
+            first=[*self._first, *inserts],
         )
+        for dialog, ((number,),) in zip(new, found[len(self._first) :], strict=False):
+            dialog.number, dialog._state.adding, dialog._state.db = number, False, connection.alias
+        for dialog in dialogs:
+            dialog.remember_loaded()
         publish(*self.channels)

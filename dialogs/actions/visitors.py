@@ -11,18 +11,22 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from dialogs.locks import lock_visits
 from dialogs.models import Device, Dialog, Visit, Visitor
 from operators.models import Account
-from webim_offline.database_clock import DatabaseNow
+from webim_offline.foundation.database.clock import DatabaseNow
+from webim_offline.foundation.database.dialect import Statement, dialect
+from webim_offline.foundation.database.loading import columns_of, instance_of
+from webim_offline.foundation.database.statements import Rows, run_together
 
 LONGEST_TOKEN = 100
 FIRST_SECOND = 1_577_836_800  # 2020-01-01 UTC: ids count seconds from here, so that newer visitors have larger ids
@@ -62,11 +66,28 @@ def recognise(account: Account, token: str) -> Visitor | None:
 
     One without a row yet is a new instance (`_state.adding`) with the id and digest that the row will have.
     """
-    digest = _digest(token)
-    visitor = Visitor.objects.filter(account=account, token_digest=digest).first()
-    if visitor is None and (visitor_id := _signed_id(account, token)):
-        return Visitor(pk=visitor_id, account=account, token_digest=digest)
-    return visitor
+    (rows,) = run_together(asked_by_token(account, token))
+    return recognised(account, token, rows)
+
+
+def asked_by_token(account: Account, token: str) -> Statement:
+    """The statement of `recognise`, to be sent with others; `recognised` says what its rows mean."""
+    sql = f"SELECT {columns_of(Visitor)} FROM dialogs_visitor WHERE account_id = %s AND token_digest = %s"  # noqa: S608
+    return sql, [account.pk, _digest(token)]
+
+
+def recognised(account: Account, token: str, rows: Rows) -> Visitor | None:
+    """What `recognise` returns, by the rows of its statement: none for somebody who has none."""
+    if rows:
+        return instance_of(Visitor, rows[0])
+    visitor_id = _signed_id(account, token)
+    return Visitor(pk=visitor_id, account=account, token_digest=_digest(token)) if visitor_id else None
+
+
+def newcomer(account: Account) -> tuple[str, Visitor]:
+    """A token for a visitor nobody knew before, and the visitor as `recognise` will return them."""
+    token = new_token(account)
+    return token, Visitor(pk=_signed_id(account, token), account=account, token_digest=_digest(token))
 
 
 @lru_cache(maxsize=4)
@@ -92,11 +113,11 @@ def make_rows(newcomers: Iterable[Visitor]) -> None:
     Visitor.objects.bulk_create(sorted(newcomers, key=lambda visitor: visitor.pk), ignore_conflicts=True)
 
 
-def lock_newcomer(visitor: Visitor, told: Contacts, *, is_present: bool) -> Visitor:
-    """The row of a visitor who had none when they were recognised, made if need be, locked, with what was told in it.
+def newcomer_lock(visitor: Visitor, told: Contacts, *, is_present: bool, also: Sequence[str] = ()) -> Statement:
+    """The statement that locks a visitor who had no row when they were recognised, with what was told in it; made if need be.
 
-    A row that is made says `is_present`; one that was made meanwhile keeps what it says. One statement. Raises
-    Visitor.DoesNotExist when the id belongs to somebody else's token.
+    Its row is one of `columns_of(Visitor)`, with the expressions in `also` behind them. A row that is made says `is_present`; one
+    that was made meanwhile keeps what it says. There is no row when the id belongs to somebody else's token.
     """
     values: dict[str, object] = {
         "id": visitor.pk,
@@ -118,36 +139,37 @@ def lock_newcomer(visitor: Visitor, told: Contacts, *, is_present: bool) -> Visi
     sets = sets or [f"name = {table}.name"]  # something has to be set for the row to be locked and told
     sql = (
         f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {', '.join(sets)}"  # noqa: S608
-        f" WHERE {table}.token_digest = excluded.token_digest AND {table}.account_id = excluded.account_id RETURNING *"
+        f" WHERE {table}.token_digest = excluded.token_digest AND {table}.account_id = excluded.account_id"
+        f" RETURNING {', '.join((columns_of(Visitor), *also))}"
     )
-    for stored in Visitor.objects.raw(sql, list(values.values())):
-        return stored
-    raise Visitor.DoesNotExist
+    return sql, list(values.values())
 
 
 def _merged_own_fields(table: str, told: str) -> str:
-    if connection.vendor == "postgresql":
-        return f"{table}.own_fields || {told}"
-    return f"json_patch({table}.own_fields, {told})"
+    return dialect().merged_json(f"{table}.own_fields", told)
 
 
-def lock_visitor(visitor_id: int, told: Contacts) -> Visitor:
-    """The visitor's row under its lock, with what was told now already in it: one statement, a start has ten in all.
+def visitor_lock(visitor_id: int, told: Contacts, *, also: Sequence[str] = ()) -> Statement:
+    """The statement that locks a visitor's row, with what was told now already in it.
 
-    Raises Visitor.DoesNotExist.
+    Its row is one of `columns_of(Visitor)`, with the expressions in `also` behind them. There is none for somebody unknown.
     """
     values = {name: value for name in ("name", "email", "phone") if (value := getattr(told, name))}
     sets = [f"{name} = %s" for name in values]
     if told.own:
-        given = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
-        sets.append(f"own_fields = {_merged_own_fields(Visitor._meta.db_table, given)}")
+        sets.append(f"own_fields = {_merged_own_fields(Visitor._meta.db_table, dialect().json_value)}")
         values["own_fields"] = json.dumps(told.own)
+    table, columns = Visitor._meta.db_table, ", ".join((columns_of(Visitor), *also))
     if not sets:
-        return Visitor.objects.select_for_update(no_key=True).get(pk=visitor_id)
-    sql = f"UPDATE {Visitor._meta.db_table} SET {', '.join(sets)} WHERE id = %s RETURNING *"  # noqa: S608
-    for visitor in Visitor.objects.raw(sql, [*values.values(), visitor_id]):
-        return visitor
-    raise Visitor.DoesNotExist
+        return f"SELECT {columns} FROM {table} WHERE id = %s{dialect().for_no_key_update}", [visitor_id]  # noqa: S608
+    return f"UPDATE {table} SET {', '.join(sets)} WHERE id = %s RETURNING {columns}", [*values.values(), visitor_id]  # noqa: S608
+
+
+def locked_visitor(rows: Rows) -> Visitor:
+    """The visitor that `newcomer_lock` or `visitor_lock` has locked. Raises Visitor.DoesNotExist."""
+    if not rows:
+        raise Visitor.DoesNotExist
+    return instance_of(Visitor, rows[0])
 
 
 def forget_visitors() -> int:
@@ -168,7 +190,20 @@ def forget_visitors() -> int:
             return 0
         with_dialog = set(Dialog.objects.filter(visitor__in=ids).values_list("visitor_id", flat=True))
         Visitor.objects.filter(pk__in=with_dialog).update(is_kept=True)
-        gone = [visitor_id for visitor_id in ids if visitor_id not in with_dialog]
+        gone = _without_busy_devices(visitor_id for visitor_id in ids if visitor_id not in with_dialog)
+        lock_visits(Visit.objects.filter(visitor__in=gone))
         Visit.objects.filter(visitor__in=gone).delete()
         Visitor.objects.filter(pk__in=gone).delete()
     return len(ids)
+
+
+def _without_busy_devices(visitor_ids: Iterable[int]) -> list[int]:
+    """Those visitors none of whose devices is in use at this moment; their devices are locked now, and go with them.
+
+    Devices are locked before visitors, and these visitors are locked already: so no device is waited for.
+    """
+    gone = list(visitor_ids)
+    theirs = Device.objects.filter(visitor__in=gone)
+    locked = list(theirs.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    busy = set(theirs.exclude(pk__in=locked).values_list("visitor_id", flat=True))
+    return [visitor_id for visitor_id in gone if visitor_id not in busy]

@@ -1,5 +1,9 @@
-"""The live app: a small raw ASGI app for signs of life, goodbyes and long polls, in front of Django.
+"""The live process: a small ASGI app beside Django that takes signs of life and goodbyes, and holds long polls and streams.
 
-It knows who is there (`presence`), who wants to hear of what (`hub`), and which services are online (`service`).
-No Django middleware protects it: `app` checks host, size and tickets itself.
+`app` dispatches requests and WebSockets to `visit_handlers` (pages of visitors) and `workspace_handlers` (tabs of operators);
+`upkeep` runs the background work (`visit_upkeep`, `workspace_upkeep`, service states, hints). All of them share one `state`:
+who is there (`presence`), who listens to which channel (`hub`), which services are online (`service_states`), the open
+`streams`, and the `caps` on how many of these one client may hold.
+
+No Django middleware protects this app: `app` checks host, origin and size itself, handlers check tickets.
 """

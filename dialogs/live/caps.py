@@ -1,9 +1,9 @@
-"""How many streams and polls one person, page or network may hold in this process, and how often they may be opened (X3).
+"""Limits of the streams and polls that one person, page or network may hold in this process and open in it (X3).
 
-Beats and goodbyes are bounded by the page (`app.MOST_REQUESTS`): they hold nothing.
+Signs of life and goodbyes that come as single requests hold nothing. They have a limit for each page
+(`visit_handlers.MOST_REQUESTS`).
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from django.conf import settings
 
 from dialogs.live.presence import Key
 from dialogs.live.requests import Refusal
-from webim_offline.steady_clock import steady_now
+from webim_offline.foundation.steady_clock import steady_now
 
 VISITOR, OPERATOR, NETWORK = "visitor", "operator", "network"
 MOST_OF_VISITOR = 100  # streams and polls together
@@ -28,14 +28,14 @@ Who = TypeVar("Who")
 
 
 class CapReached(Refusal):
-    """One visitor, operator, page or network holds or opens as many streams and polls as it may: come again later."""
+    """A visitor, an operator, a page or a network has reached a limit. The answer is 429: the client comes again later."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(429, reason)
 
 
 class Window(Generic[Who]):
-    """How often each has done something in the last few seconds."""
+    """Counts how often each client does something in a window of some seconds."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = steady_now) -> None:
         self.seconds, self.clock = seconds, clock
@@ -43,7 +43,7 @@ class Window(Generic[Who]):
         self.counts: dict[Who, int] = {}
 
     def count(self, who: Who) -> int:
-        """Once more; returns how often in this window."""
+        """Count `who` once more, and return how often it was counted in this window."""
         now = self.clock()
         if now - self.since > self.seconds or len(self.counts) > MOST_COUNTED:
             self.since, self.counts = now, {}
@@ -56,45 +56,48 @@ def _most(kind: str) -> int:
 
 
 class Caps:
-    """Who holds how many streams and polls now: each counts for its network from its first byte, for its person from its ticket."""
+    """The streams and polls that each owner holds now, as numbers.
+
+    A stream or poll counts for its network from its first byte on, and for its person once its ticket has been read.
+    """
 
     def __init__(self) -> None:
         self.held: Counter[Owner] = Counter()
         self.opened_by_network: Window[str] = Window(OPENED_WITHIN)
         self.opened_by_page: Window[Key] = Window(OPENED_WITHIN)
 
-    def take(self, owner: Owner) -> None:
-        """One more for `owner`, until `give`. Raises CapReached."""
+    def acquire(self, owner: Owner) -> None:
+        """Count one more for `owner`, until `release` is called. Raises CapReached if that is too many."""
         if self.held[owner] >= _most(owner[0]):
             raise CapReached(f"too many streams and polls of one {owner[0]}")
         self.held[owner] += 1
 
-    def give(self, owner: Owner) -> None:
-        """One fewer."""
+    def release(self, owner: Owner) -> None:
+        """Count one fewer for `owner`."""
         self.held[owner] -= 1
         if self.held[owner] <= 0:
             del self.held[owner]
 
     @contextmanager
     def holding(self, *owners: Owner) -> Iterator[None]:
-        """One more for each of `owners`. Raises CapReached."""
-        taken = []
+        """Count one more for each of `owners` inside this context. Raises CapReached if that is too many for one of them."""
+        taken: list[Owner] = []
         try:
             for owner in owners:
-                self.take(owner)
+                self.acquire(owner)
                 taken.append(owner)
             yield
         finally:
             for owner in taken:
-                self.give(owner)
+                self.release(owner)
 
     def opens(self, network: str) -> None:
-        """A stream or poll is opened from `network`. Raises CapReached."""
+        """Count a stream or poll that `network` opens. Raises CapReached if that is too often."""
         if self.opened_by_network.count(network) > OPENED_BY_NETWORK * settings.STREAMS_PER_ADDRESS:
             raise CapReached("too many streams and polls opened by one network")
 
     def opens_stream(self, page: Key) -> None:
-        """A page opens a stream. Raises CapReached."""
+        """Count a stream that a page opens. Raises CapReached if that is too often."""
         if self.opened_by_page.count(page) > MOST_OPENED_BY_PAGE:
             raise CapReached("too many streams opened by one page")
 
@@ -102,43 +105,24 @@ class Caps:
 class Replaceable(Protocol):
     """A stream or poll that ends when its page begins a newer one."""
 
-    def make_room(self) -> None: ...
+    def replace(self) -> None:
+        """End it, because its page has begun a newer one."""
 
 
 class Newest:
-    """Of each page the stream, or the poll, that came last: the one before has to make room."""
+    """Remembers the last stream, or the last poll, of each page, and ends the one before."""
 
     def __init__(self) -> None:
         self._of_page: dict[Key, Replaceable] = {}
 
     def take(self, page: Key, newer: Replaceable) -> None:
-        """`newer` is the one now."""
+        """Remember `newer` as the last one of the page, and end the one before."""
         before = self._of_page.get(page)
         self._of_page[page] = newer
         if before is not None:
-            before.make_room()
+            before.replace()
 
     def leave(self, page: Key, which: Replaceable) -> None:
-        """It is over, unless another one has taken its place before."""
+        """Forget `which`, which has ended; it may not be the last one any more."""
         if self._of_page.get(page) is which:
             del self._of_page[page]
-
-
-class Poll:
-    """One held poll."""
-
-    __slots__ = ("_replaced",)
-
-    def __init__(self) -> None:
-        self._replaced = asyncio.Event()
-
-    def make_room(self) -> None:
-        self._replaced.set()
-
-    @property
-    def is_replaced(self) -> bool:
-        return self._replaced.is_set()
-
-    async def replaced(self) -> None:
-        """Returns when a newer poll of the page has come."""
-        await self._replaced.wait()

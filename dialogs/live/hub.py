@@ -1,42 +1,51 @@
-"""Who wants to hear of which channel. A channel has a number that grows with every hint; clients send the last they know.
+"""Who listens to which channel, and what a client has already been told.
 
-A client's polls may be answered by many live processes in turn: its position names the number of each of them.
+Every hint that this process hears gets the next number. A client sends back, as its position, the number up to which it knows
+everything. A client's polls may be answered by several live processes in turn: its position names the number of each of them.
 """
 
 import asyncio
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
+from webim_offline.foundation.numbers import whole_number
+
 MOST_REMEMBERED = 100_000  # channels; a client that asks about older ones is told to look again
-MOST_PROCESSES = 64  # of which one position holds a number
+MOST_PROCESSES = 64  # whose numbers one position holds
 NUMBER = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}")
 
 
+def ids_of(channels: Iterable[str], kind: str) -> list[int]:
+    """Return the ids of the channels of one kind. A channel is named by its kind and an id: "visitor:5"."""
+    names = (channel.partition(":") for channel in channels)
+    return [found for its_kind, _, name in names if its_kind == kind and (found := whole_number(name)) is not None]
+
+
 class Listener(Protocol):
-    """Something that stays and wants to be told each time."""
+    """Something that stays for a while, such as a stream, and must be told of every hint."""
 
     def news(self) -> None: ...
 
 
 class Hub:
-    """Long polls and streams of one live process hear of hints here."""
+    """Passes the hints that a live process hears on to the long polls and streams that wait for them."""
 
     def __init__(self) -> None:
-        self.epoch = secrets.token_hex(4)
-        self.counter = 0
-        self.floor = 0
+        self.epoch = secrets.token_hex(4)  # tells the numbers of this process from those of others
+        self.counter = 0  # the number of the last hint
+        self.floor = 0  # whoever knows no more than this is told that everything may have changed
         self._last: OrderedDict[str, int] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         # a channel's only listener itself, or a dict of them: thousands of channels have one, a few have thousands
         self._listening: dict[str, Listener | dict[Listener, None]] = {}
 
     def position(self, known: object = None) -> str:
-        """What a client sends back to say «I know everything up to here»; `known` is what it sent last.
+        """Return the position of a client that knows everything up to now. `known` is the position that it sent last.
 
-        Our own number comes first, then those of other processes that the client knew.
+        It begins with the number of this process; the numbers of other processes are copied from `known`.
         """
         own = f"{self.epoch}.{self.counter}"
         told = str(known).split(",")
@@ -46,7 +55,7 @@ class Hub:
         return ",".join([own, *others])
 
     def heard(self, channels: Collection[str]) -> None:
-        """A hint came: wake whoever waits on one of the channels. A listener is told once, however many of them are its own."""
+        """Wake the polls that wait for one of these channels, and tell each of their listeners once: a hint came."""
         self.counter += 1
         for channel in channels:
             self._last[channel] = self.counter
@@ -62,8 +71,8 @@ class Hub:
         while len(self._last) > MOST_REMEMBERED:
             _, self.floor = self._last.popitem(last=False)
 
-    def doubt_everything(self) -> None:
-        """Hints may have been lost: everyone looks again."""
+    def invalidate_all(self) -> None:
+        """Have every client look again, because hints may have been lost."""
         self.counter += 1
         self.floor = self.counter
         waiting, self._waiting = self._waiting, {}
@@ -90,7 +99,7 @@ class Hub:
                 self._listening[channel] = {found: None, listener: None}
 
     def leave(self, channels: Collection[str], listener: Listener) -> None:
-        """Tell `listener` no more."""
+        """Stop telling `listener` of hints for the channels."""
         for channel in channels:
             found = self._listening.get(channel)
             if isinstance(found, dict):
@@ -99,21 +108,24 @@ class Hub:
                 self._listening.pop(channel, None)
 
     def changed(self, channels: Collection[str], position: object) -> set[str]:
-        """The channels with a hint after `position`; all of them when the position is not one of ours or too old."""
+        """Return those of the channels that have had a hint since `position`.
+
+        All of them are returned if the position has no number of this process, or one from before hints may have been lost.
+        """
         number = self._number(position)
         if number is None or number < self.floor:
             return set(channels)
         return {channel for channel in channels if self._last.get(channel, 0) > number}
 
     def _number(self, position: object) -> int | None:
-        """How far the client knows what this process heard; None when it does not say."""
+        """Return the number of this process in a position, or None if there is none."""
         for part in str(position).split(","):
             if part.startswith(self.epoch) and NUMBER.fullmatch(part):
                 return int(part[len(self.epoch) + 1 :])
         return None
 
     def knows(self, position: object) -> bool:
-        """Was the client answered by this process before?"""
+        """Whether this process has answered the client before."""
         return self._number(position) is not None
 
     async def wait(self, channels: Collection[str], seconds: float) -> None:

@@ -1,37 +1,47 @@
-"""Signs of life in memory (P2). Only beginnings and ends of visits become rows, in batches."""
+"""The visits that a live process holds, with their signs of life, in memory (P2, decision 0003).
+
+Signs of life come by thousands and are never written. Only the beginnings and ends of visits are, in batches: `VisitUpkeep` asks
+`Visits` several times a second what there is to write, writes it, and gives back what could not be written.
+
+A *newcomer* is a visitor whose ticket says that they had no row in the database yet (decision 0017). Their visits are not written
+until the database knows the visitor, or until one of their pages has been held by a stream or poll for HELD_FOR.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dialogs.actions.presence import CLAIM_WITHIN, Arrival, Departure
-from webim_offline.steady_clock import steady_now
+from dialogs.actions.presence import CLAIM_WITHIN, LONGEST_GAP, Arrival, Departure
+from webim_offline.foundation.steady_clock import steady_now
 
-GOODBYE = 2.0  # seconds, fixed (P2 a)
-IN_FLIGHT = 0.5  # seconds after a goodbye in which a sign may still arrive that was sent before it, on another connection
-SETTLING = 0.3  # seconds a due goodbye still waits, so that every page heard of within the 2 s is written first
-DEFAULT_LEASE = 30.0
-OUTAGE = 5.0  # P9: when our own clock stood still longer than this, nobody is lost for it
-HELD_FOR = 10.0  # seconds that a page of somebody without a row is heard on streams or polls before one is made
+GOODBYE = 2.0  # seconds from a page's goodbye to the end of its visit, fixed (P2 a)
+IN_FLIGHT = 0.5  # seconds after a goodbye in which a sign of life may still arrive that was sent before it
+SETTLING = 0.3  # seconds that a goodbye waits longer, so that pages heard of within its two seconds are written first
+DEFAULT_LEASE = 30.0  # seconds; of an account whose lease has not been read yet
+HELD_FOR = 10.0  # seconds that streams or polls must hold a newcomer's page before the newcomer is stored
 
-Key = tuple[int, str]
-Ended = tuple[Key, float, "Alive"]  # and its steady moment
+Key = tuple[int, str]  # a visit: the visitor's id, and the key that its page has made up
+Ended = tuple[Key, float, "Alive"]  # a visit that ended or is about to, and when, by the steady clock
 
 
 @dataclass(slots=True)
 class Alive:
-    """One visit this process holds; moments are steady seconds."""
+    """A visit that this process holds. Its moments are seconds of the steady clock."""
 
     account_id: int
     last_sign: float
     goodbye_at: float | None = None
-    token_digest: str = ""  # of a visitor whose ticket says that they had no row
-    is_given_up: bool = False  # silent for nearly its lease, and in the database nobody holds it any more
-    in_doubt: bool = False  # its row may say that it ended
+    token_digest: str = ""  # of a newcomer; empty for everybody else
+    is_given_up: bool = False  # it was silent for nearly its whole lease, and this process no longer holds it in the database
+    in_doubt: bool = False  # its end may have been written, although it is alive
 
 
 class Visits:
-    """The visits one live process holds."""
+    """The visits that one live process holds.
+
+    `alive` are all of them. `arrivals` are the ones to be written, `leaving` those whose page has said goodbye, and when;
+    `of_visitor` and `of_account` count them. `leases` are the accounts' leases in seconds, which the caller keeps up to date.
+    """
 
     def __init__(self, clock: Callable[[], float] = steady_now) -> None:
         self.clock = clock
@@ -41,18 +51,17 @@ class Visits:
         self.leaving: dict[Key, float] = {}
         self.arrivals: dict[Key, Arrival] = {}
         self.held: Counter[Key] = Counter()  # streams and polls that are open now
-        # visits of newcomers, who may have no row, by visitor and page: written when one is found, or when streams or polls
-        # have held a page long enough
+        # the newcomers' visits, by visitor and page key: written once the visitor is known, or held long enough
         self.newcomers: dict[int, dict[str, Arrival]] = {}
-        self.unknown: set[int] = set()  # newcomers of whom the database is to be asked
-        self.held_since: dict[Key, float] = {}  # when a newcomer's page was held first
-        self.ripening: dict[Key, float] = {}  # when a newcomer's page will have been held long enough
-        self.silent: list[Ended] = []
+        self.unknown: set[int] = set()  # newcomers whom the database must be asked about
+        self.held_since: dict[Key, float] = {}  # when a stream or poll first held a newcomer's page
+        self.ripening: dict[Key, float] = {}  # when a newcomer's page will have been held for HELD_FOR
+        self.silent: list[Ended] = []  # visits to be given up; see `take_silent`
         self.leases: dict[int, float] = {}
         self.last_look = clock()
 
     def sign(self, arrival: Arrival) -> None:
-        """The page gave a sign of life; the first one begins the visit, one after a goodbye takes it back."""
+        """Note a sign of life of a page. The first one begins its visit; one after a goodbye takes the goodbye back."""
         key = (arrival.visitor_id, arrival.key)
         if self.renew(key):
             return
@@ -67,27 +76,33 @@ class Visits:
             self.arrivals[key] = arrival
 
     def hold(self, key: Key) -> None:
-        """A stream or poll of the page opened. Each is released."""
+        """Note that a stream or poll of the page has opened. `release` must be called when it closes."""
         self.held[key] += 1
         self._begin_to_ripen(key)
 
     def release(self, key: Key) -> None:
-        """A stream or poll of the page closed."""
+        """Note that a stream or poll of the page has closed."""
         self.held[key] -= 1
         if not self.held[key]:
             del self.held[key]
 
     def take_unknown(self) -> set[int]:
-        """Newcomers of whom the database is to be asked; the caller answers with `are_known`, or with `ask` if nobody could."""
+        """Return the newcomers whom the database must be asked about, and forget that they are to be asked about.
+
+        The caller passes those who have a row to `are_known`, and all of them to `ask` if the database did not answer.
+        """
         unknown, self.unknown = self.unknown, set()
         return unknown
 
     def ask(self, visitor_ids: Iterable[int]) -> None:
-        """Something happened to these visitors, perhaps a first message: newcomers among them may have rows now."""
+        """Have the newcomers among these visitors looked up: they may have rows now, because of a first message for example."""
         self.unknown |= self.newcomers.keys() & set(visitor_ids)
 
     def are_known(self, visitor_ids: Iterable[int]) -> None:
-        """These visitors have rows: a ticket may be older than its visitor's first message. All their pages arrive."""
+        """Have the visits of these visitors written, because the visitors have rows or are to get them.
+
+        A newcomer's ticket may be older than the first message, with which the visitor was stored.
+        """
         for visitor_id in visitor_ids:
             for key, arrival in self.newcomers.pop(visitor_id, {}).items():
                 self.arrivals[visitor_id, key] = arrival
@@ -101,7 +116,10 @@ class Visits:
             self.ripening.setdefault(key, self.held_since.setdefault(key, self.clock()) + HELD_FOR)
 
     def _ripen(self) -> None:
-        """Newcomers whose pages have been held long enough arrive; one that nothing holds now waits until it is held again."""
+        """Have the visits of newcomers written whose page has been held for HELD_FOR.
+
+        A page whose time has come while nothing holds it waits until it is held again.
+        """
         now = self.clock()
         for key, at in list(self.ripening.items()):
             if key in self.held and self._is_newcomer(key):
@@ -111,7 +129,7 @@ class Visits:
             del self.ripening[key]
 
     def renew(self, key: Key) -> bool:
-        """A sign of life of a visit this process may hold; False when it does not."""
+        """Note a sign of life of a visit, if this process holds it. Return whether it does."""
         visit = self.alive.get(key)
         if visit is None:
             return False
@@ -127,7 +145,7 @@ class Visits:
         return True
 
     def goodbye(self, key: Key) -> None:
-        """The page said that it goes (pagehide). One this process does not hold is left to its lease."""
+        """Note that a page has said goodbye (in its `pagehide` event). A visit that this process does not hold is ignored."""
         visit = self.alive.get(key)
         if visit is not None and visit.goodbye_at is None:
             if visit.is_given_up:
@@ -135,24 +153,27 @@ class Visits:
             visit.goodbye_at = self.leaving[key] = self.clock()
 
     def lease(self, account_id: int) -> float:
+        """Return how many seconds after its last sign of life a visit of this account ends (P2)."""
         return self.leases.get(account_id, DEFAULT_LEASE)
 
     def take_arrivals(self) -> list[Arrival]:
-        """Visits not written yet; the caller gives them back with `put_back` when it could not write them."""
+        """Return the visits to be written, and forget them. The caller passes those it could not write to `put_back`."""
         self._ripen()
         taken, self.arrivals = self.arrivals, {}
         return list(taken.values())
 
     def put_back(self, arrivals: list[Arrival]) -> None:
+        """Have these visits written the next time, because they could not be written. Those that ended meanwhile are left out."""
         for arrival in arrivals:
             key = (arrival.visitor_id, arrival.key)
             if key in self.alive:
                 self.arrivals.setdefault(key, arrival)
 
     def all_again(self, *, ended_ago: float = 0.0) -> None:
-        """After an outage that ended so many seconds ago the rows may be wrong: every visit is to be written once more.
+        """Have every visit written once more after an outage, because its row may be wrong (P9).
 
-        Each has at least one lease from the end of the outage, though our own clock may not have noticed one (P9).
+        The outage ended `ended_ago` seconds ago. Every visit gets at least one full lease from that moment. This process itself
+        need not have noticed the outage.
         """
         ended_at = self.clock() - ended_ago
         for key, visit in self.alive.items():
@@ -160,13 +181,15 @@ class Visits:
             self._tell_again(key, visit)
 
     def claim(self, keys: Iterable[Key]) -> None:
-        """Somebody gave these visits up: those whose pages are heard of here are to be written once more.
+        """Have those of these visits written again that this process still hears of: another process has given them up.
 
-        What this process gave up itself it has not heard since: a lease that became longer meanwhile acts on its row.
+        A visit that this process has given up itself has given no sign of life since then, so it is left out. If its account's
+        lease became longer meanwhile, that is applied to its row.
         """
         now = self.clock()
         keys = list(keys)
-        self.are_known(self.newcomers.keys() & {visitor_id for visitor_id, _ in keys})  # they have visits, and so rows
+        # Whoever has a visit in the database has a row there, too.
+        self.are_known(self.newcomers.keys() & {visitor_id for visitor_id, _ in keys})
         for key in keys:
             visit = self.alive.get(key)
             if visit is None or visit.goodbye_at is not None or visit.is_given_up:
@@ -175,25 +198,28 @@ class Visits:
                 self._tell_again(key, visit)
 
     def _tell_again(self, key: Key, visit: Alive) -> None:
+        """Have the visit written once more as one that this process holds."""
         visit.is_given_up = visit.in_doubt = False
         if self._is_newcomer(key):
             return
-        # without an address: the stored one stays
+        # The page's address is not kept in memory; None leaves the stored one as it is.
         self.arrivals.setdefault(key, Arrival(key[0], visit.account_id, key[1], page_url=None, token_digest=visit.token_digest))
 
     def _ends_at(self, visit: Alive) -> float:
         return visit.last_sign + self.lease(visit.account_id)
 
     def _notice(self, visit: Alive) -> float:
+        """Return how many seconds before its end a silent visit is given up, so that another process may claim it."""
         return min(CLAIM_WITHIN.total_seconds(), self.lease(visit.account_id) / 2)
 
     def take_departures(self) -> list[Ended]:
-        """Visits that have ended; they are forgotten here. Those that are about to are kept for `take_silent`.
+        """Return the visits that have ended, and forget them. Those that are about to end are kept for `take_silent`.
 
-        Not called while the database is away: then it gives everyone a full lease, as after any outage (P9).
+        It must not be called while the database is away. The first call after that finds that it was not called for longer than
+        LONGEST_GAP, and gives every visit a full lease, as after any outage (P9). Silent visits are looked for once a second.
         """
         now = self.clock()
-        if now - self.last_look > OUTAGE:
+        if now - self.last_look > LONGEST_GAP.total_seconds():  # P9: this process was suspended, or was not asked
             for visit in self.alive.values():
                 visit.last_sign = now
         ended = [(key, said + GOODBYE) for key, said in self.leaving.items() if said + GOODBYE + SETTLING <= now]
@@ -218,20 +244,24 @@ class Visits:
                 self.silent.append(found)
 
     def take_silent(self) -> list[Ended]:
-        """Visits that end soon unless they are heard of, each once a silence: another process may hold their pages now."""
+        """Return the visits that will end soon unless a sign of life comes, each once in a silence, and forget them.
+
+        The caller gives them up in the database, because their pages may be connected to another process by now.
+        """
         taken, self.silent = self.silent, []
         return taken
 
     @staticmethod
     def keep_silent(silent: list[Ended]) -> None:
-        """These could not be given up: they are found again."""
+        """Have these visits found again by `take_departures`, because they could not be given up in the database."""
         for _, _, visit in silent:
             visit.is_given_up = False
 
     def keep(self, ended: list[Ended]) -> list[Ended]:
-        """An outage came between: who only fell silent is alive again (P9). Returns those who said goodbye.
+        """Take back the ends of visits that were silent, because an outage came before they were written (P9).
 
-        Whether they were written is not known: a commit may have lost its answer. So a next sign tells of them again.
+        Returns the visits that said goodbye, whose end stays. It is not known whether the other ends were written after all: the
+        connection may have been lost after the commit. So the next sign of life has such a visit written again.
         """
         gone = []
         for key, at, visit in ended:
@@ -245,6 +275,7 @@ class Visits:
         return gone
 
     def _forget(self, key: Key) -> Alive:
+        """Remove a visit from everything that is kept of it, and return it."""
         visit = self.alive.pop(key)
         self.leaving.pop(key, None)
         self.arrivals.pop(key, None)
@@ -261,7 +292,7 @@ class Visits:
         return visit
 
     def departures(self, ended: list[Ended]) -> list[Departure]:
-        """As rows want them: how long ago, by the clock of this moment."""
+        """Return these ends as `visits_ended` takes them: with the seconds that have passed since each, as of this call."""
         now = self.clock()
         return [
             Departure(visitor_id, key, now - at, said_goodbye=True)

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from webim_offline.client_address import is_proxy_at
-from webim_offline.errors import COME_AGAIN
-from webim_offline.patience import within
+from webim_offline.foundation.http.client_address import is_proxy_at
+from webim_offline.foundation.http.errors import COME_AGAIN
+from webim_offline.foundation.http.patience import within
 
 LARGEST_BODY = 8 * 1024
 BODY_WITHIN = 15.0  # seconds

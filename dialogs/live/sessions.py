@@ -1,39 +1,38 @@
-"""Whether the session that a workspace's ticket names is valid (X5): asked before a workspace is told anything.
+"""Whether the session that a workspace's ticket names is still valid (X5). Asked before a workspace is told anything.
 
-While one question is on its way to the database, the next ones wait together and become one: any number of workspaces that come
-at once cost two queries.
+While one question is on its way to the database, the next ones wait and then travel together: any number of workspaces that
+come at once cost two queries.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError
 
 from dialogs.live import tickets
+from dialogs.live.database_thread import DatabaseThread
 from dialogs.live.hub import Hub
-from dialogs.live.service import NotKnown
-from operators.actions import operator_channel
-from operators.sessions import valid_sessions
+from dialogs.live.service_states import NotKnown
+from operators.authentication.sessions import valid_sessions
+from operators.channels import operator_channel
 
 PATIENCE = 5.0  # seconds to wait for the database
 VOID = "signed out or changed"
-InDatabase = Callable[..., Awaitable[Any]]
 
 
 class Sessions:
-    """The questions of one live process about sessions. `in_database` runs a function in the database thread."""
+    """The questions of one live process about sessions."""
 
-    def __init__(self, hub: Hub, in_database: InDatabase) -> None:
-        self.hub, self._in_database = hub, in_database
+    def __init__(self, hub: Hub, database: DatabaseThread) -> None:
+        self.hub, self._database = hub, database
         self._asked: dict[int, list[asyncio.Future[datetime | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
     async def check(self, claims: dict[str, Any]) -> None:
-        """Raises BadTicket unless the claims' session is the valid one, NotKnown when the database does not say.
+        """Raises BadTicket unless the session that the claims name is the valid one, NotKnown when the database does not say.
 
-        A hint that comes while the answer is on its way makes it old: then it is asked for once more.
+        A hint for this operator that comes while the answer is on its way makes the answer old; then it is asked for again.
         """
         own = operator_channel(claims["o"])
         while True:
@@ -60,8 +59,8 @@ class Sessions:
             while self._asked:
                 asked, self._asked = self._asked, {}
                 try:
-                    found = await self._in_database(valid_sessions, list(asked))
-                except (DatabaseError, RuntimeError):  # the second: the database thread has ended
+                    found = await self._database.run(valid_sessions, list(asked))
+                except (DatabaseError, RuntimeError):  # the second: the database thread has been stopped
                     _fail(asked)
                 else:
                     for operator_id, answers in asked.items():
@@ -69,11 +68,11 @@ class Sessions:
                             if not answer.done():
                                 answer.set_result(found.get(operator_id))
         finally:
-            _fail(asked | self._asked)  # those that a process which ends has not answered
+            _fail(asked | self._asked)  # whom a process that is shutting down has not answered
             self._asking = None
 
     def stop(self) -> None:
-        """Nobody asks any more."""
+        """Ask nothing more; whoever still waits gets NotKnown."""
         if self._asking is not None:
             self._asking.cancel()
 

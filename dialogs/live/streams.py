@@ -1,19 +1,21 @@
 """Streams: WebSockets that are told of news and asked for signs of life (P2, A2, X5).
 
-A frame from us is "ping" or a JSON object: news, or a fresh ticket to come back with. The page answers every ping from its
-message handler, never from a timer: browsers slow timers in hidden tabs. One task a stream waits for frames; news are
-composed when they are sent, so a slow reader holds back one frame, not a queue of them.
+A frame that we send is "ping" or a JSON object: news, or a fresh ticket to come back with. The page answers every ping from its
+message handler, never from a timer, because browsers slow timers in hidden tabs. Each stream has one task, which waits for
+frames of the client. News are composed when they are sent, so that a slow reader holds back one frame and not a queue of them.
 """
 
 import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, Protocol
 
 from dialogs.live import tickets
+from dialogs.live.caps import Owner
 from dialogs.live.hub import Hub
-from webim_offline.patience import rest_of
+from dialogs.live.requests import Receive, Scope, Send
+from webim_offline.foundation.http.patience import rest_of
 
 logger = logging.getLogger(__name__)
 to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -27,13 +29,10 @@ MOST_FRAMES = 60  # of one client in FRAMES_WITHIN seconds
 FRAMES_WITHIN = 10.0
 MOST_STREAMS = 20_000  # of one process
 
-# why a stream was closed (RFC 6455; 4xxx are ours)
-GOING_AWAY, NOT_UNDERSTOOD, REFUSED, TOO_LARGE, TRY_LATER = 1001, 1007, 1008, 1009, 1013
+# close codes: those of RFC 6455, and from 4000 on our own
+NOT_UNDERSTOOD, REFUSED, TOO_LARGE, TRY_LATER = 1007, 1008, 1009, 1013
 TICKET = 4401
 REPLACED = 4409  # by a newer stream of the same page
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Closed(Exception):
@@ -45,7 +44,7 @@ class Closed(Exception):
 
 
 class Stream:
-    """One open WebSocket: what it listens to and how its news are worded."""
+    """One open WebSocket: what it listens to, what its client knows, and what is due to be sent."""
 
     __slots__ = (
         "_due",
@@ -60,7 +59,7 @@ class Stream:
         "farewell",
         "frames",
         "hub",
-        "is_doubted",
+        "is_suspended",
         "known",
     )
 
@@ -69,8 +68,7 @@ class Stream:
         self.channels = tuple(channels)
         self.known: object = since
         self.compose: Callable[[Stream], dict[str, Any] | None] = lambda _: None
-        self.is_doubted = False
-        self.ended = False
+        self.is_suspended = False
         self.farewell: Closed | None = None
         self._due: list[str] = []  # each of PING, NEWS and TICKET_DUE at most once
         self._is_waiting = False
@@ -91,18 +89,18 @@ class Stream:
         self._want(PING)
 
     def keep_ticket_fresh(self) -> None:
-        """Give the page that is there a ticket to come back with (X5): after a restart not everyone has to ask Django."""
+        """Give the page a fresh ticket to come back with (X5), so that after a restart not every page has to ask Django."""
         if tickets.is_to_be_renewed(self.claims):
             self._want(TICKET_DUE)
 
-    def doubt(self) -> None:
-        """Its right may be over: it is pinged and told nothing else until `trust`, or closed."""
-        self.is_doubted = True
+    def suspend(self) -> None:
+        """The right to this stream may be over: until `resume` it is pinged and told nothing else."""
+        self.is_suspended = True
 
-    def trust(self) -> None:
-        """Its right has been looked at: what it was not told meanwhile it is told now."""
-        if self.is_doubted:
-            self.is_doubted = False
+    def resume(self) -> None:
+        """The right to this stream has been checked: what its client was not told meanwhile is sent now."""
+        if self.is_suspended:
+            self.is_suspended = False
             if not self._is_waiting:
                 self._flush()
 
@@ -113,7 +111,7 @@ class Stream:
             self._flush()
 
     def _flush(self) -> None:
-        """Send what is due. Nearly every frame leaves at once: only one that has to wait costs a task and a timer."""
+        """Send what is due. Nearly every frame leaves at once; only one that has to wait costs a task and a timer."""
         try:
             while what := self._next():
                 text = self._worded(what)
@@ -134,8 +132,8 @@ class Stream:
             self.end()
 
     def _next(self) -> str:
-        """What is to be sent now, "" for nothing."""
-        if not self.is_doubted:
+        """What is to be sent next; an empty string for nothing."""
+        if not self.is_suspended:
             return self._due.pop(0) if self._due else ""
         if PING not in self._due:
             return ""
@@ -162,18 +160,17 @@ class Stream:
         return None if news is None else to_json(news)
 
     def close(self, code: int, reason: str) -> None:
-        """Close the stream from outside, with a word."""
+        """Close the stream from outside, with a code and a reason for the client."""
         self.farewell = Closed(code, reason)
         if self._task is not None:
             self._task.cancel()
 
-    def make_room(self) -> None:
-        """Its page has opened a newer one."""
+    def replace(self) -> None:
+        """The page has opened a newer stream."""
         self.close(REPLACED, "a newer stream of this page took its place")
 
     def end(self) -> None:
-        """End the stream from outside: a reader too slow to take a single frame gets no farewell either."""
-        self.ended = True
+        """End the stream from outside without a word, because its client does not read."""
         if self._task is not None:
             self._task.cancel()
 
@@ -184,6 +181,27 @@ class Stream:
         self.frames += 1
         if self.frames > MOST_FRAMES:
             raise Closed(REFUSED, "too many frames")
+
+
+# what is called with each frame of the client; it may return something to await
+FrameHandler = Callable[[Stream, str], Awaitable[None] | None]
+OpenedStream = tuple[Stream, FrameHandler]
+
+
+class StreamHandlers(Protocol):
+    """What one kind of stream is to the dispatch of `app`."""
+
+    async def open_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> OpenedStream:
+        """Open a stream for the client whose first frame is `body`. Raises what refuses it."""
+
+    def stream_owner(self, stream: Stream) -> Owner:
+        """Whose the stream is, for the caps."""
+
+    def stream_began(self, stream: Stream) -> None:
+        """The stream has been opened and counted."""
+
+    def stream_ended(self, stream: Stream) -> None:
+        """The stream has ended, however that came."""
 
 
 class Streams:
@@ -231,9 +249,8 @@ class Streams:
         return max(1, min(PING_EVERY, int(lease / 3)))
 
 
-async def frame(receive: Receive) -> str:
-    """The next text frame of the client. Raises Closed."""
-    message = await receive()
+def text_of(message: dict[str, Any]) -> str:
+    """The text frame that the client sent with this ASGI message. Raises Closed."""
     if message["type"] == "websocket.disconnect":
         raise Closed
     text = message.get("text")
@@ -248,7 +265,7 @@ async def hello(receive: Receive) -> dict[str, Any]:
     """The first frame: a JSON object with the ticket. Raises Closed."""
     try:
         async with asyncio.timeout(HELLO_WITHIN):
-            return as_object(await frame(receive))
+            return as_object(text_of(await receive()))
     except TimeoutError:
         raise Closed(REFUSED, f"no ticket came within {HELLO_WITHIN:g} s") from None
 

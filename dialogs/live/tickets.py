@@ -1,4 +1,12 @@
-"""Tickets of the live app (X5): signed, for one purpose, 60 s to begin; useless for reading or writing anything."""
+"""Tickets: signed permissions for one page or workspace to connect to the live process (X5).
+
+A ticket has one purpose, VISIT or WORKSPACE, and must be used within SECONDS_TO_BEGIN of its issue. Nothing can be read or written
+with it: it only allows to give signs of life and to hear hints.
+
+It is the text `<claims>.<signature>`: the claims as JSON in URL-safe base64 without padding, and 32 characters of an HMAC-SHA256 in
+URL-safe base64, made with a key that is derived from SECRET_KEY. The claims of each purpose are listed at `_is_page` and `_is_tab`;
+every ticket has `p`, its purpose, and `t`, the Unix time of its issue.
+"""
 
 import base64
 import hashlib
@@ -16,16 +24,19 @@ from operators.models import Operator
 
 VISIT, WORKSPACE = "visit", "workspace"
 SECONDS_TO_BEGIN = 60
-RENEWED_AFTER = 20  # seconds; a page on a stream holds a ticket good enough to come back with after a restart
-PADDING = (b"", b"", b"==", b"=")
-LARGEST_ID = 2**63 - 1  # what a database keeps
-LONGEST_CLAIM = 64  # characters, as a database keeps them
-NUMBERS = {int, float}
+RENEWED_AFTER = 20  # seconds; then a page on a stream gets a fresh one, so that it can always come back after a restart
+PADDING = (b"", b"", b"==", b"=")  # of base64, by the length modulo four
+LARGEST_ID = 2**63 - 1  # that a database can store
+LONGEST_CLAIM = 64  # characters that a database can store of a page's key
+NUMBERS = {int, float}  # not bool, which is an int to isinstance()
 LAST_MOMENT = 2.0**36  # Unix time, some two thousand years from now
 
 
 class BadTicket(Exception):
-    """The ticket is forged, for another purpose, void, or too old; `str()` says which. `claims` are those it proves, if any."""
+    """Raised for a ticket that is forged, for another purpose, void or too old; `str()` of the exception says which.
+
+    `claims` are those that the ticket proves nevertheless; empty if it proves none.
+    """
 
     def __init__(self, reason: str, claims: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
@@ -33,7 +44,7 @@ class BadTicket(Exception):
 
 
 class Expired(BadTicket):
-    """It was good once: an everyday case, for which a page fetches a fresh one."""
+    """Raised for a ticket that is only too old. This happens every day, and the page fetches a fresh one."""
 
 
 def _is_id(value: object) -> bool:
@@ -41,7 +52,11 @@ def _is_id(value: object) -> bool:
 
 
 def _is_page(claims: dict[str, Any]) -> bool:
-    """What a page's ticket says: asked at each beat, so in one go."""
+    """Return whether these are the claims of a ticket for a visitor's page.
+
+    They are `a`, `v`, `l` and `d`, the ids of the account, visitor, language and department (or None); `k`, the page's own
+    key; `t`; and `n`, for a newcomer, the digest of their token. This runs at every sign of life, so it is one expression.
+    """
     account, visitor, language, department = claims.get("a"), claims.get("v"), claims.get("l"), claims.get("d")
     key, issued, newcomer = claims.get("k"), claims.get("t", -1), claims.get("n", "")
     return (
@@ -55,7 +70,11 @@ def _is_page(claims: dict[str, Any]) -> bool:
 
 
 def _is_tab(claims: dict[str, Any]) -> bool:
-    """What the ticket of a workspace's tab says."""
+    """Return whether these are the claims of a ticket for a tab of a workspace.
+
+    They are `o` and `a`, the ids of the operator and the account; `d`, the id of the dialog that the tab shows (or None); `lease`,
+    the account's `operator_lease` in seconds; `s`, the session, as a moment in UTC in ISO format; and `t`.
+    """
     lease, issued, dialog, session = claims.get("lease", -1), claims.get("t", -1), claims.get("d"), claims.get("s")
     try:
         is_session = type(session) is str and datetime.fromisoformat(session).utcoffset() == timedelta(0)
@@ -70,7 +89,7 @@ def _is_tab(claims: dict[str, Any]) -> bool:
     )
 
 
-# a ticket of each purpose with our signature that says anything else was not made here
+# How the claims of each purpose are checked. A signed ticket with other claims was made by another release, or by another program.
 IS_WELL: dict[str, Callable[[dict[str, Any]], bool]] = {VISIT: _is_page, WORKSPACE: _is_tab}
 
 
@@ -85,7 +104,7 @@ def _signature(body: bytes) -> bytes:
 
 
 def issue(purpose: str, claims: dict[str, Any]) -> str:
-    """A ticket that carries `claims` (short keys, JSON values)."""
+    """Return a ticket with these claims, issued now. Its values must be JSON, and its keys should be short."""
     return _signed({**claims, "p": purpose, "t": round(time.time(), 3)})
 
 
@@ -95,18 +114,25 @@ def _signed(claims: dict[str, Any]) -> str:
 
 
 def is_to_be_renewed(claims: dict[str, Any]) -> bool:
-    """Is the ticket with these claims so old that its page should be given a fresh one?"""
+    """Return whether a ticket with these claims is so old that its page should be given a fresh one."""
     return bool(time.time() - claims["t"] > RENEWED_AFTER)
 
 
 def renew(claims: dict[str, Any]) -> str:
-    """A ticket for the same page and purpose, issued now; `claims` become its own. Only for whom proved them and holds a stream."""
+    """Return a ticket with the same claims and purpose that is issued now, and change `t` in `claims` accordingly.
+
+    It may only be given to a client that has proved these claims and holds a stream.
+    """
     claims["t"] = round(time.time(), 3)
     return _signed(claims)
 
 
 def workspace_claims(operator: Operator, dialog_id: int | None = None) -> dict[str, Any]:
-    """The claims of a workspace's ticket. `s` names the session: it is void when the person's `tickets_valid_from` moves on."""
+    """Return the claims of a ticket for a tab of this operator's workspace that shows this dialog, or none.
+
+    The session `s` is the operator's `tickets_valid_from`; the ticket is void when that moves on. Raises ValueError for support
+    staff, who belong to no account.
+    """
     if operator.account is None:
         raise ValueError("support staff have no workspace")
     return {
@@ -119,7 +145,11 @@ def workspace_claims(operator: Operator, dialog_id: int | None = None) -> dict[s
 
 
 def read(purpose: str, ticket: object, *, max_age: float | None = SECONDS_TO_BEGIN) -> dict[str, Any]:
-    """The claims of a ticket, with `t`, the Unix time of its issue. Raises BadTicket."""
+    """Check a ticket for this purpose, and return its claims.
+
+    Raises BadTicket for one that is not valid. The age is checked unless `max_age` (in seconds) is None; Expired is raised for a
+    ticket that is too old. `ticket` may be anything that a client has sent.
+    """
     if not isinstance(ticket, str) or len(ticket) > 1000:
         raise BadTicket("no ticket")
     try:
@@ -149,11 +179,14 @@ def _unpacked(packed: bytes) -> dict[str, Any]:
 
 
 def session(claims: dict[str, Any]) -> datetime:
-    """The session that a workspace's claims name."""
+    """Return the session that the claims of a workspace's ticket name, as the moment `tickets_valid_from`."""
     return datetime.fromisoformat(claims["s"])
 
 
 def check_age(claims: dict[str, Any], max_age: float = SECONDS_TO_BEGIN) -> None:
-    """Raises BadTicket for claims that were issued too long ago to begin with."""
+    """Raise Expired if these claims were issued more than `max_age` seconds ago.
+
+    It is also raised if they were issued more than `max_age` seconds in the future, by a clock that was set back since.
+    """
     if not -max_age <= time.time() - claims["t"] <= max_age:
         raise Expired("expired")

@@ -1,17 +1,22 @@
 """The index of the archive's search (Q13), kept by triggers: whichever code writes a message or contacts, in its transaction.
 
 One row of dialogs_searchtext holds the words of a dialog; of a very long dialog, of a part of it. Decision 0014 says why.
-On SQLite the functions search_* come from webim_offline.sqlite. A change of dialogs_message or dialogs_visitor that makes
-their table anew loses nothing: see there.
+On SQLite the functions search_* come from webim_offline.foundation.database.sqlite. A change of dialogs_message or
+dialogs_visitor that makes their table anew loses nothing: see there.
+
+The table, its index and the triggers come first, in one short transaction: from then on every message is indexed by whoever writes
+it. What was written before is indexed in batches, under the locks of its visitors and dialogs, so that a message waits for one
+batch at most. An attempt that was interrupted can be repeated; it indexes everything once more.
 """
 
 import django.db.models.deletion
-from django.db import migrations, models
+from django.db import migrations, models, transaction
 
 import dialogs.models
 
 # a part that holds so many words is full; on SQLite it is counted in characters
 MOST_WORDS, MOST_CHARACTERS = 1_000, 8_000
+BATCH = 500  # dialogs that are locked and indexed at a time
 
 POSTGRESQL = [
     # letters and digits alone, so that the parser sees words and no addresses, hosts or negative numbers; е for ё
@@ -83,9 +88,6 @@ POSTGRESQL = [
         RETURN NULL;
     END $$
     """,
-    "SELECT dialogs_search_again(min(dialog_id), max(dialog_id)) FROM dialogs_message",
-    "SET CONSTRAINTS ALL IMMEDIATE",  # an index is not made while foreign keys wait for the commit
-    "SET CONSTRAINTS ALL DEFERRED",
     # fastupdate would make one message in hundreds pay for all of them, half a second, and every search read what waits
     "CREATE INDEX dialogs_searchtext_words ON dialogs_searchtext USING gin ((words || contacts)) WITH (fastupdate = off)",
     """
@@ -151,7 +153,6 @@ SQLITE = [
         INSERT INTO dialogs_searchtext_index (rowid, words, contacts) VALUES (NEW.id, NEW.words, NEW.contacts);
     END
     """,
-    INDEXED_AGAIN.format(""),
     f"""
     CREATE TRIGGER dialogs_search_message AFTER INSERT ON dialogs_message WHEN NEW.kind <> 'system' BEGIN
         INSERT INTO dialogs_searchtext (dialog_id, words, contacts)
@@ -190,33 +191,77 @@ SQLITE_BACK = [
 
 
 def begin(apps, schema_editor):
-    for statement in POSTGRESQL if schema_editor.connection.vendor == "postgresql" else SQLITE:
-        schema_editor.execute(statement, params=None)
+    connection = schema_editor.connection
+    if "dialogs_searchtext" not in connection.introspection.table_names():
+        make_table_and_triggers(apps, connection)
+    index_dialogs_from_before(apps, connection)
+
+
+def make_table_and_triggers(apps, connection):
+    dialog = apps.get_model("dialogs", "Dialog")
+    with connection.schema_editor(atomic=True) as editor:
+        editor.add_index(dialog, archive_index(dialog))
+        editor.create_model(apps.get_model("dialogs", "SearchText"))
+        for statement in POSTGRESQL if connection.vendor == "postgresql" else SQLITE:
+            editor.execute(statement, params=None)
+
+
+def index_dialogs_from_before(apps, connection):
+    in_order = apps.get_model("dialogs", "Dialog").objects.using(connection.alias).order_by("pk")
+    visitors = apps.get_model("dialogs", "Visitor").objects.using(connection.alias).order_by("pk")
+    last = 0
+    while keys := list(in_order.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
+        lowest, highest = keys[0], keys[-1]
+        within = in_order.filter(pk__range=(lowest, highest))
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                # whoever changes contacts holds the visitor, whoever writes a message the dialog; visitors come first (decision 0025)
+                list(visitors.filter(pk__in=within.order_by().values("visitor")).select_for_update(no_key=True).values_list("pk"))
+                list(within.select_for_update(no_key=True).values_list("pk"))
+                cursor.execute("SELECT dialogs_search_again(%s, %s)", [lowest, highest])
+            else:
+                cursor.execute("DELETE FROM dialogs_searchtext WHERE dialog_id BETWEEN %s AND %s", [lowest, highest])
+                cursor.execute(INDEXED_AGAIN.format("AND d.id BETWEEN %s AND %s"), [lowest, highest])
+        last = highest
 
 
 def end(apps, schema_editor):
-    for statement in POSTGRESQL_BACK if schema_editor.connection.vendor == "postgresql" else SQLITE_BACK:
-        schema_editor.execute(statement, params=None)
+    connection = schema_editor.connection
+    dialog = apps.get_model("dialogs", "Dialog")
+    with connection.schema_editor(atomic=True) as editor:
+        for statement in POSTGRESQL_BACK if connection.vendor == "postgresql" else SQLITE_BACK:
+            editor.execute(statement, params=None)
+        editor.delete_model(apps.get_model("dialogs", "SearchText"))
+        editor.remove_index(dialog, archive_index(dialog))
+
+
+def archive_index(dialog):
+    return next(index for index in dialog._meta.indexes if index.name == "dialog_archive")
 
 
 class Migration(migrations.Migration):
-
+    atomic = False
     dependencies = [("dialogs", "0001_initial")]
 
     operations = [
-        migrations.AddIndex(
-            model_name="dialog",
-            index=models.Index(fields=["account", "created_at", "id"], name="dialog_archive"),
-        ),
-        migrations.CreateModel(
-            name="SearchText",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("words", dialogs.models.SearchWords(editable=False)),
-                ("contacts", dialogs.models.SearchWords(editable=False)),
-                (
-                    "dialog",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="dialogs.dialog"),
+        # what `begin` makes in one transaction
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AddIndex(
+                    model_name="dialog",
+                    index=models.Index(fields=["account", "created_at", "id"], name="dialog_archive"),
+                ),
+                migrations.CreateModel(
+                    name="SearchText",
+                    fields=[
+                        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                        ("words", dialogs.models.SearchWords(editable=False)),
+                        ("contacts", dialogs.models.SearchWords(editable=False)),
+                        (
+                            "dialog",
+                            models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="dialogs.dialog"),
+                        ),
+                    ],
                 ),
             ],
         ),

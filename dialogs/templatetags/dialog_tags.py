@@ -1,16 +1,21 @@
 """How pages and letters say a visitor, a language, a system message and a moment."""
 
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 from django import template
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
-from dialogs import evidence, system_messages
 from dialogs.models import Dialog, Message, Visitor
-from dialogs.search import Piece
+from dialogs.reading import evidence, system_messages
+from dialogs.reading.rights import person_of
+from dialogs.reading.search import Piece
+from dialogs.rules import permissions, presence
+from dialogs.views.card_html import CardHtml
+from operators.models import Operator
 
 register = template.Library()
 
@@ -18,7 +23,26 @@ register = template.Library()
 @register.filter
 def visitor_name(visitor: Visitor) -> str:
     """Q4: a visitor without a name is «Посетитель» / "Visitor"."""
-    return visitor.name or _("Visitor")
+    return or_visitor(visitor.name)
+
+
+@register.filter
+def or_visitor(name: str) -> str:
+    """Q4, by the name alone."""
+    return name or _("Visitor")
+
+
+@register.filter
+def as_items(cards: Iterable[CardHtml], known: Container[str]) -> SafeString:
+    """Cards of the panel; empty ones where the page has the same card already (`known`, of `panel_cursor`)."""
+    html = "\n".join([card.empty if card.name in known else card.html for card in cards])
+    return mark_safe(html)  # noqa: S308 - a template has made it
+
+
+@register.filter
+def may_supervise(operator: Operator) -> bool:
+    """Whether the operator sees the pages that only supervisors have."""
+    return bool(permissions.may_supervise(person_of(operator, with_routes=False), operator.account_id))
 
 
 @register.filter
@@ -74,8 +98,8 @@ def presence_text(dialog: Dialog) -> str:
 
 @register.filter
 def in_app_only(dialog: Dialog) -> bool:
-    """P7: online by the push token alone, nobody is there."""
-    return dialog.always_online and not dialog.visitor.is_present
+    """P7, of a dialog."""
+    return presence.in_app_only(always_online=dialog.always_online, is_present=dialog.visitor.is_present)
 
 
 @register.filter

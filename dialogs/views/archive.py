@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from dialogs import archive, search
 from dialogs.models import LONGEST_PREVIEW, Dialog, StartState, State
+from dialogs.reading import archive, search
+from dialogs.reading.rights import person_of
+from dialogs.rules.permissions import may_supervise
 from dialogs.templatetags.dialog_tags import language_name, visitor_name
 from dialogs.views.access import operators_search
 from dialogs.views.live_page import live_context
-from operators.models import Operator
-from webim_offline import stemming
+from operators.models import Account, Operator
+from operators.requests import OperatorRequest
+from webim_offline.foundation.database import stemming
 
 FILTERS = set(archive.NAMES) - {"q", "before", "visitor_of"}
-Choice = tuple[int | str, str]  # a filter's value and its words
+Choice = tuple[int, str]  # a filter's value and its words
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Hit:
 
 @require_GET
 @operators_search
-def archive_page(request: HttpRequest) -> HttpResponse:
+def archive_page(request: OperatorRequest) -> HttpResponse:
     """The form as it was filled in, and a page of what it finds."""
     operator = request.user
     filters = _filters(operator)
-    choices = archive.Choices(**{name: [value for value, _words in offered] for name, offered in filters.items()})
+    keys = {name: [key for key, _words in offered] for name, offered in filters.items()}
+    choices = archive.Choices(**keys)
     question = archive.read(request.GET, choices)
     errors = dict(question.errors)
     found = archive.Found([]) if errors else archive.found(question, operator)
@@ -59,9 +63,10 @@ def archive_page(request: HttpRequest) -> HttpResponse:
 
 def _filters(operator: Operator) -> dict[str, list[Choice]]:
     """What can be chosen: the own departments and languages, archived ones too; a supervisor has all, and the operators (Q3)."""
-    whose = operator.account if operator.is_supervisor else operator
+    supervises = may_supervise(person_of(operator, with_routes=False), operator.account_id)
+    whose: Account | Operator = operator.own_account if supervises else operator
     people: list[Choice] = []
-    if operator.is_supervisor:
+    if supervises:
         people = list(Operator.objects.filter(account=operator.account_id).order_by("name", "pk").values_list("pk", "name"))
     languages = whose.languages.order_by("position", "pk").values_list("pk", "code")
     return {

@@ -1,46 +1,66 @@
 """One dialog as the workspace shows it: messages, what the reader may do with it, its visitor and its history (Q2, Q6, B3)."""
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.shortcuts import render
 
-from dialogs import archive
 from dialogs.live import tickets
-from dialogs.models import LONGEST_TEXT, Dialog, Message, State
-from dialogs.timeline import timeline
+from dialogs.models import LONGEST_TEXT, Delivery, Dialog, Message, State
+from dialogs.reading import archive
+from dialogs.reading.rights import acting_person, facts_of
+from dialogs.reading.timeline import newest_events, timeline
+from dialogs.rules.permissions import may_close, may_take, may_take_over, may_transfer
 from operators.models import Operator
-from webim_offline.database_clock import database_now
+from operators.requests import OperatorRequest
+from webim_offline.foundation.database.prepared import find_together, prepared
+from webim_offline.foundation.steady_clock import steady_now
 
 MOST_MESSAGES = 300  # of one dialog on the page; the newest
+MOST_NEW = 50  # messages that come back after an answer
+MOST_DELIVERIES = 20  # of one dialog's letters; the oldest
 
 
 def dialog_context(operator: Operator, dialog: Dialog | None) -> dict[str, Any]:
     """What `_dialog_and_visitor.html` needs; without a dialog, what the empty page does."""
     if dialog is None:
         return {"dialog": None, "ticket": ticket_for(operator, None)}
-    newest = dialog.messages.select_related("author").order_by("-revision", "-pk")[: MOST_MESSAGES + 1]
-    messages = list(newest)[::-1]
+    person, facts = acting_person(operator, dialog), facts_of(dialog)
+    newest, events, earlier, deliveries = find_together(
+        _newest_messages.asked(dialog.pk),
+        newest_events.asked(dialog.pk),
+        archive.earlier(dialog, operator),
+        _deliveries.asked(dialog.pk),
+    )
+    messages = newest[::-1]
     return {
         "dialog": dialog,
         "messages_cut": len(messages) > MOST_MESSAGES,
         "messages_shown": _with_heads(messages[-MOST_MESSAGES:]),
         "mode": _mode(operator, dialog),
-        "may_close": dialog.is_open
-        and (dialog.operator_id == operator.pk or (operator.is_supervisor and bool(dialog.operator_id))),
-        "may_transfer": may_transfer(operator, dialog),
-        "timeline": timeline(dialog, operator),
-        "earlier": archive.earlier(dialog, operator),
-        "deliveries": list(dialog.deliveries.order_by("pk")[:20]),
+        "may_take": may_take(person, facts) or may_take_over(person, facts),
+        "may_close": may_close(person, facts),
+        "may_transfer": may_transfer(person, facts),
+        "timeline": timeline(dialog, operator, newest=events),
+        "earlier": earlier,
+        "deliveries": deliveries,
         "longest_text": LONGEST_TEXT,
         "ticket": ticket_for(operator, dialog),
+        "answer_key": secrets.token_urlsafe(18),  # the answer that is written on this page is sent once, however often (B1)
     }
 
 
-def may_transfer(operator: Operator, dialog: Dialog) -> bool:
-    """Q10: whoever has an open dialog hands it on; a supervisor hands out every one."""
-    return dialog.is_open and dialog.in_workspace and (operator.is_supervisor or dialog.operator_id == operator.pk)
+@prepared
+def _newest_messages(dialog_id: int) -> QuerySet[Message]:
+    return Message.objects.filter(dialog=dialog_id).select_related("author").order_by("-revision", "-pk")[: MOST_MESSAGES + 1]
+
+
+@prepared
+def _deliveries(dialog_id: int) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(dialog=dialog_id).order_by("pk")[:MOST_DELIVERIES]
 
 
 def _mode(operator: Operator, dialog: Dialog) -> str:
@@ -77,12 +97,28 @@ def ticket_for(operator: Operator, dialog: Dialog | None) -> str:
     return tickets.issue(tickets.WORKSPACE, tickets.workspace_claims(operator, dialog.pk if dialog else None))
 
 
-def dialog_answer(request: HttpRequest, dialog: Dialog | None) -> HttpResponse:
+def dialog_answer(request: OperatorRequest, dialog: Dialog | None) -> HttpResponse:
     """The open dialog and its visitor alone; without one, that none is open."""
-    return fragment(render(request, "dialogs/_dialog_and_visitor.html", dialog_context(request.user, dialog)))
+    context = dialog_context(request.user, dialog)
+    return fragment(request, render(request, "dialogs/_dialog_and_visitor.html", context))
 
 
-def fragment(response: HttpResponse) -> HttpResponse:
+def log_answer(request: OperatorRequest, dialog: Dialog, after: int) -> HttpResponse | None:
+    """The log of a dialog behind the revision `after`; None where so much has come since that the page had better be read anew."""
+    newest = _newest_from(dialog.pk, after)  # the one before tells who has a head of their own
+    if len(newest) > MOST_NEW:
+        return None
+    shown = [pair for pair in _with_heads(newest[::-1]) if pair[0].revision > after]
+    return fragment(request, render(request, "dialogs/_log.html", {"dialog": dialog, "messages_shown": shown}))
+
+
+@prepared
+def _newest_from(dialog_id: int, revision: int) -> QuerySet[Message]:
+    rows = Message.objects.filter(dialog=dialog_id, revision__gte=revision).select_related("author")
+    return rows.order_by("-revision", "-pk")[: MOST_NEW + 1]
+
+
+def fragment(request: OperatorRequest, response: HttpResponse) -> HttpResponse:
     """A part of a page, with the server's clock for the page's timers."""
-    response["X-Now"] = f"{database_now().timestamp():.3f}"
+    response["X-Now"] = f"{request.asked_at.timestamp() + steady_now() - request.begun:.3f}"
     return response

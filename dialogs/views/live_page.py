@@ -9,12 +9,12 @@ from operators.models import Operator
 
 
 def live_context(operator: Operator) -> dict[str, Any]:
-    """For a page without a dialog: the ticket it begins to follow with, and the words of its scripts (`live.js`)."""
+    """For a page without a dialog: the ticket it begins to follow with, and the words of its script (`page/words.js`)."""
     return {"ticket": ticket_for(operator, None), "words": live_words()}
 
 
 def live_words() -> dict[str, str]:
-    """What the scripts of all these pages say, in the page's language."""
+    """What the scripts of all these pages say, in the page's language; `workspace.py` adds what its own says."""
     return {
         "hour": _("h"),
         "minute": _("min"),

@@ -1,21 +1,23 @@
 """Choosing who is to have a dialog next: a list in the workspace, a page of its own without script (Q10)."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from dialogs.targets import LONGEST_SEARCH, targets_for
+from dialogs.reading.rights import acting_person, facts_of
+from dialogs.reading.targets import LONGEST_SEARCH, targets_for
+from dialogs.rules.permissions import may_transfer
 from dialogs.views.access import operators_page, visible_dialog
-from dialogs.views.dialog_page import may_transfer
-from webim_offline.database_clock import database_now
+from operators.requests import OperatorRequest
+from webim_offline.foundation.database.clock import database_now
 
 SEARCHABLE_FROM = 9  # fewer choices are seen at a glance
 
 
 @require_GET
 @operators_page
-def choices(request: HttpRequest, number: int) -> HttpResponse:
+def choices(request: OperatorRequest, number: int) -> HttpResponse:
     """Operators, departments and the queue; `q` finds people and departments by name."""
     operator = request.user
     dialog = visible_dialog(operator, number)
@@ -27,7 +29,7 @@ def choices(request: HttpRequest, number: int) -> HttpResponse:
         "level": 3 if live else 2,  # of its headings: in the workspace they stand below the title of a box
         "targets": found,
         "search": search,
-        "may_transfer": may_transfer(operator, dialog),
+        "may_transfer": may_transfer(acting_person(operator, dialog), facts_of(dialog)),
         "is_searchable": bool(search) or len(found.people) + len(found.departments) >= SEARCHABLE_FROM,
     }
     return render(request, "dialogs/_targets.html" if live else "dialogs/transfer.html", context)

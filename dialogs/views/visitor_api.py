@@ -13,25 +13,18 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import status
-from rest_framework.exceptions import (
-    APIException,
-    NotFound,
-    ParseError,
-    PermissionDenied,
-    Throttled,
-    UnsupportedMediaType,
-    ValidationError,
-)
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView, exception_handler
+from rest_framework.views import APIView
 
 from dialogs.actions import visitors
 from dialogs.actions.conversation import (
-    Contacts,
     Submission,
+    Written,
     close_by_visitor,
+    contacts_of,
     leave_contacts,
     missing_contacts,
     visitor_writes,
@@ -39,85 +32,21 @@ from dialogs.actions.conversation import (
 from dialogs.actions.errors import ContactsMissing, DialogClosed
 from dialogs.contact_form import ContactForm, contact_form
 from dialogs.live import tickets
-from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Dialog, MessageKind, StartState, State, Visitor
-from dialogs.throttles import enforce
+from dialogs.models import LONGEST_TEXT, OPEN_STATES, Dialog, Message, MessageKind, StartState, State, Visitor
+from dialogs.reading.service import Service, find_service
+from dialogs.reading.visitor_dialogs import as_of, asked_by_token, dialogs_of
+from dialogs.rules.destination import destination_of
 from dialogs.views import visitor_input as accepts
-from dialogs.views.widget_texts import texts, way_of_answer
-from operators.availability import service_states
-from operators.models import Account, Department, Language
-from webim_offline.client_address import client_network
-from webim_offline.database_clock import database_now
-from webim_offline.errors import COME_AGAIN, DATABASE_AWAY, too_long, took_too_long
-from webim_offline.security_log import Event, Outcome, record_request
+from dialogs.views.throttles import enforce
+from dialogs.views.visitor_errors import AccountNotReady, Conflict, UnknownAccount, UnknownToken, error_response
+from dialogs.views.widget_texts import button_texts, spoken_language, texts, way_of_answer
+from operators.known_accounts import known_account
+from operators.models import Account, Language
+from webim_offline.foundation.database.clock import moment_of
+from webim_offline.foundation.database.statements import Rows, run_together
+from webim_offline.foundation.http.client_address import client_network
 
 MOST_MESSAGES = 200  # of one answer (X3); a client asks again for the rest
-
-
-class UnknownToken(APIException):
-    status_code = status.HTTP_401_UNAUTHORIZED
-    default_code = "unknown_token"
-
-    def __init__(self) -> None:
-        super().__init__(_("This conversation is not known here: reload the page."))
-
-
-class Conflict(APIException):
-    status_code = status.HTTP_409_CONFLICT
-
-
-class Unavailable(APIException):
-    """The database is away, or too slow; the client keeps what it has and comes again."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    wait = COME_AGAIN
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        super().__init__(too_long() if took_too_long(error) else _("This cannot be done right now. Try again in a moment."))
-
-
-def _sentences(detail: Any) -> str:
-    """The first sentence of an error detail, however deep it lies."""
-    while isinstance(detail, (list, Mapping)):
-        detail = next(iter(detail.values() if isinstance(detail, Mapping) else detail), "")
-    return str(detail)
-
-
-# what is told to the security log, by kind of error; what people mistype is not
-NOTED = (
-    (Throttled, Event.LIMIT, Outcome.LIMITED),
-    ((UnknownToken, PermissionDenied), Event.DENIAL, Outcome.REFUSED),
-    ((ParseError, UnsupportedMediaType, accepts.TooLarge), Event.INPUT, Outcome.REFUSED),
-)
-
-
-def _note(error: Exception, context: dict[str, Any]) -> None:
-    for kinds, event, outcome in NOTED:
-        if isinstance(error, kinds):
-            account = getattr(context["view"], "account", None)
-            reason = str(error.get_codes())
-            record_request(context["request"], event, outcome, reason=reason, account_id=account.pk if account else None)
-
-
-def _problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    if isinstance(error, DATABASE_AWAY):
-        error = Unavailable(error)
-    _note(error, context)
-    response = exception_handler(error, context)
-    if response is None or not isinstance(error, APIException):
-        return response
-    answer: dict[str, Any] = {"detail": _sentences(error.detail)}
-    if isinstance(error, ValidationError):
-        fields = dict(error.detail) if isinstance(error.detail, dict) else {}
-        contacts = fields.pop("contacts", None)
-        if isinstance(contacts, Mapping):
-            fields |= contacts
-        elif contacts:
-            fields["contacts"] = contacts
-        answer["fields"] = {name: _sentences(detail) for name, detail in fields.items()}
-    if (wait := getattr(error, "wait", None)) is not None:
-        answer["retry_after"] = int(wait)
-    response.data = answer
-    return response
 
 
 class VisitorView(APIView, ABC):
@@ -129,14 +58,15 @@ class VisitorView(APIView, ABC):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        return super().default_response_headers | {
+        return {
+            **super().default_response_headers,
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Expose-Headers": "Retry-After",
             "Cache-Control": "no-store",
         }
 
     def get_exception_handler(self) -> Any:
-        return _problem
+        return error_response
 
     def post(self, request: Request) -> Response:
         self.speak(request.data)
@@ -160,11 +90,11 @@ class VisitorView(APIView, ABC):
     def find_account(self, data: Any) -> Account:
         serializer = accepts.AccountSerializer(data=data)
         serializer.is_valid(raise_exception=True)
-        account = Account.objects.filter(slug=serializer.validated_data["account"], archived_at=None).first()
-        if account is None:
-            raise NotFound(_("There is no such account."))
-        self.form = contact_form(account, list(account.contact_fields.all()))
-        return account
+        known = known_account(serializer.validated_data["account"])
+        if known is None:
+            raise UnknownAccount
+        self.form = contact_form(known.account, known.contact_fields)
+        return known.account
 
     def check_site(self, request: Request) -> None:
         """X5: an account that lists its sites is served there alone."""
@@ -175,39 +105,33 @@ class VisitorView(APIView, ABC):
     form: ContactForm
 
     def find_visitor(self, token: str) -> Visitor:
-        visitor = visitors.recognise(self.account, token)
+        return self.known(visitors.recognise(self.account, token))
+
+    def known(self, visitor: Visitor | None) -> Visitor:
+        """The visitor whose token was recognised; whose was not is refused, and only a few times a minute so quickly."""
         if visitor is None:
-            enforce("unknown_token", client_network(self.request))
+            enforce(("unknown_token", client_network(self.request)))
             raise UnknownToken
         return visitor
 
-    # ----- what the answers are made of -----
+    def find_service(self, given: Mapping[str, Any]) -> Service:
+        """The department and language that exist for what was asked, and who could answer there (A5, S1)."""
+        try:
+            return find_service(self.account, given["department"], _asked_languages(given))
+        except Language.DoesNotExist:
+            raise AccountNotReady from None
 
-    def find_place(self, given: Mapping[str, Any]) -> tuple[Department | None, Language]:
-        """The department and language that exist for what was asked (A5)."""
-        languages = list(self.account.languages.filter(archived_at=None))
-        if not languages:
-            raise NotFound(_("This account is not ready: it has no language."))
-        by_code = {language.code: language for language in languages}
-        asked = (tag.replace("_", "-").split("-")[0].lower() for tag in _asked_languages(given))
-        language = next((by_code[code] for code in asked if code in by_code), languages[0])
-        department = None
-        if given["department"]:
-            department = self.account.departments.filter(slug=given["department"], archived_at=None).first()
-        return department, language
-
-    def ticket(self, visitor: Visitor, visit: str, department: Department | None, language: Language) -> str:
+    def ticket(self, visitor: Visitor, visit: str, service: Service) -> str:
         """X5: for the live app only; useless for reading or writing."""
-        claims = {"a": self.account.pk, "v": visitor.pk, "k": visit, "d": department.pk if department else None, "l": language.pk}
+        department_id, language_id = service.route
+        claims = {"a": self.account.pk, "v": visitor.pk, "k": visit, "d": department_id, "l": language_id}
         if visitor._state.adding:
             claims["n"] = visitor.token_digest
         return tickets.issue(tickets.VISIT, claims)
 
     def missing(self, visitor: Visitor) -> list[str]:
         """Names of the contacts a left message of this visitor would lack."""
-        known = Contacts(visitor.name, visitor.email, visitor.phone, visitor.own_fields)
-        blank = Submission(text="", key="", required_own=self.form.required_own)
-        return self.form.names_of(missing_contacts(self.account, blank, known))
+        return self.form.names_of(missing_contacts(self.account, contacts_of(visitor), self.form.required_own))
 
     def conversation(self, visitor: Visitor, *, number: int = 0, after: int = 0) -> dict[str, Any] | None:
         """What the visitor may see of the newest open dialog, else of the last one (W4, P11); None before the first."""
@@ -215,8 +139,10 @@ class VisitorView(APIView, ABC):
             return None
         theirs = Dialog.objects.filter(visitor=visitor).select_related("operator").order_by("-pk")
         dialog = theirs.filter(state__in=OPEN_STATES).first() or theirs.first()
-        if dialog is None:
-            return None
+        return None if dialog is None else self.said_in(dialog, visitor, number=number, after=after)
+
+    def said_in(self, dialog: Dialog, visitor: Visitor, *, number: int = 0, after: int = 0) -> dict[str, Any]:
+        """What the visitor may see of this dialog of theirs, of which the client knows revision `after` if it shows `number`."""
         is_behind = dialog.number == number and after > dialog.revision  # the client's page is older than a restored backup
         if dialog.number != number or is_behind:
             after = 0
@@ -226,6 +152,12 @@ class VisitorView(APIView, ABC):
         newest = list(messages.order_by("revision" if after else "-revision")[: MOST_MESSAGES + 1])
         more, newest = len(newest) > MOST_MESSAGES, newest[:MOST_MESSAGES]
         shown = sorted(newest, key=lambda message: message.revision)
+        return self.shown(dialog, visitor, shown, more=more, after=after, is_behind=is_behind)
+
+    def shown(
+        self, dialog: Dialog, visitor: Visitor, shown: list[Message], *, more: bool = False, after: int = 0, is_behind: bool = False
+    ) -> dict[str, Any]:
+        """The conversation as the answer tells it: these messages, and whether there are `more` of them."""
         return {
             "number": dialog.number,
             "open": dialog.is_open,
@@ -261,53 +193,57 @@ def _asked_languages(given: Mapping[str, Any]) -> list[str]:
 class SessionView(VisitorView):
     """A page begins: who the visitor is, the live ticket, the service state, every word and the conversation.
 
+    A page whose window is closed asks for a `brief` answer, with the words of the button alone.
+
     Nothing is stored of somebody new: their token is signed, and what it stands for is stored with their first message.
     """
 
     accepts = accepts.SessionSerializer
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        enforce("visitor_session", client_network(request))
-        department, language = self.find_place(given)
+        enforce(("visitor_session", client_network(request)))
+        service = self.find_service(given)
+        language = service.language
         new_token = ""
         if given["token"]:
             visitor = self.find_visitor(given["token"])
         else:
-            new_token = visitors.new_token(self.account)
-            visitor = self.find_visitor(new_token)
-        place = (department.pk if department else None, language.pk)
-        online = place in service_states([self.account.pk], database_now())[self.account.pk]
-        answer = {
-            "ticket": self.ticket(visitor, given["visit"], department, language),
-            "service": "online" if online else "offline",
+            new_token, visitor = visitors.newcomer(self.account)
+        answer: dict[str, Any] = {
+            "ticket": self.ticket(visitor, given["visit"], service),
+            "service": "online" if service.is_online else "offline",
             "language": language.code,
-            "account": self.account.name,
             "offline_mode": self.account.widget_offline_mode,
+        }
+        spoken = spoken_language(language.code, _asked_languages(given))
+        with translation.override(spoken):
+            answer["spoken"] = spoken
+            answer |= self.brief(visitor, given) if given["brief"] else self.whole(visitor, language)
+        if new_token:
+            answer["token"] = new_token
+        return Response(answer)
+
+    def brief(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
+        """What the button needs: its words, and what of the conversation the visitor has not seen."""
+        conversation = self.conversation(visitor, number=given["number"], after=given["after"])
+        return {"texts": button_texts(), "conversation": conversation}
+
+    def whole(self, visitor: Visitor, language: Language) -> dict[str, Any]:
+        """What the window needs."""
+        return {
+            "account": self.account.name,
             "known": {"name": visitor.name, "email": visitor.email, "phone": visitor.phone}
             | {name: visitor.own_fields.get(label, "") for name, label in self.form.own.items()},
             "form": {
                 "fields": [{"name": f.name, "label": f.label, "required": f.required} for f in self.form.fields],
                 "either": self.form.either,
             },
-            "longest": accepts.LONGEST_TEXT,
+            "longest": LONGEST_TEXT,
             "privacy_url": self.account.privacy_url,
             "offline_text": language.offline_text,
+            "texts": texts(mail_only=not self.account.left_messages_in_workspace),
+            "conversation": self.conversation(visitor),
         }
-        spoken = _spoken(language, given)
-        with translation.override(spoken):
-            answer["spoken"] = spoken
-            answer["texts"] = texts(mail_only=not self.account.left_messages_in_workspace)
-            answer["conversation"] = self.conversation(visitor)
-        if new_token:
-            answer["token"] = new_token
-        return Response(answer)
-
-
-def _spoken(language: Language, given: Mapping[str, Any]) -> str:
-    """The language of the widget's words: the dialog's, or, where we have none for it, the visitor's first that we have."""
-    ours = dict(settings.LANGUAGES)
-    asked = [tag.replace("_", "-").split("-")[0].lower() for tag in _asked_languages(given)]
-    return next((code for code in (language.code, *asked) if code in ours), settings.LANGUAGE_CODE)
 
 
 class TicketView(VisitorView):
@@ -316,9 +252,9 @@ class TicketView(VisitorView):
     accepts = accepts.TicketSerializer
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        enforce("visitor_session", client_network(request))
+        enforce(("visitor_session", client_network(request)))
         visitor = self.find_visitor(given["token"])
-        return Response({"ticket": self.ticket(visitor, given["visit"], *self.find_place(given))})
+        return Response({"ticket": self.ticket(visitor, given["visit"], self.find_service(given))})
 
 
 class ConversationView(VisitorView):
@@ -328,8 +264,7 @@ class ConversationView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce("visitor_read", str(visitor.pk))
-        enforce("visitor_read_address", client_network(request))
+        enforce(("visitor_read", str(visitor.pk)), ("visitor_read_address", client_network(request)))
         return Response({"conversation": self.conversation(visitor, number=given["number"], after=given["after"])})
 
 
@@ -339,17 +274,18 @@ class MessagesView(VisitorView):
     accepts = accepts.MessageSerializer
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
-        visitor = self.find_visitor(given["token"])
-        enforce("visitor_write", str(visitor.pk))
-        department, language = self.find_place(given)
-        if self.may_start(visitor, department, language):
-            enforce("dialog_start_visitor", str(visitor.pk))
-            enforce("dialog_start_address", client_network(request))
+        of_visitor, of_dialogs = run_together(*asked_by_token(self.account, given["token"]))
+        visitor = self.known(visitors.recognised(self.account, given["token"], of_visitor))
+        limits = [("visitor_write", str(visitor.pk))]
+        if is_start := self.is_start(of_dialogs, given):
+            limits += [("dialog_start_visitor", str(visitor.pk)), ("dialog_start_address", client_network(request))]
+        enforce(*limits)
         submission = Submission(
             text=given["text"],
             key=given["key"],
-            department=department.slug if department else "",
-            language=language.code,
+            department=given["department"],
+            language=given["language"],
+            languages=tuple(given["languages"]),
             contacts=given["contacts"],
             from_form=given["from_form"],
             required_own=self.form.required_own,
@@ -359,28 +295,44 @@ class MessagesView(VisitorView):
         )
         try:
             newcomer = visitor if visitor._state.adding else None
-            written = visitor_writes(self.account.pk, visitor.pk, submission, newcomer=newcomer)
+            written = visitor_writes(self.account.pk, visitor.pk, submission, newcomer=newcomer, likely_starts=is_start)
+        except Account.DoesNotExist:
+            raise UnknownAccount from None  # archived a moment ago
+        except Language.DoesNotExist:
+            raise AccountNotReady from None
         except Visitor.DoesNotExist:
             raise UnknownToken from None  # forgotten meanwhile: the widget asks who it is and sends again
         except ContactsMissing as refusal:
             names = self.form.names_of(refusal.fields)
             raise ValidationError({name: [_("Fill in this field.")] for name in names}) from None
-        conversation = self.conversation(self.find_visitor(given["token"]), number=given["number"], after=given["after"])
         created = status.HTTP_200_OK if written.repeated else status.HTTP_201_CREATED
-        return Response({"number": written.dialog.number, "conversation": conversation}, created)
+        return Response(
+            {"number": written.dialog.number, "conversation": self.conversation_after(written, submission, given)}, created
+        )
 
-    def may_start(self, visitor: Visitor, department: Department | None, language: Language) -> bool:
-        """Would a message start a dialog? An email-only one is joined only while nobody is online (M10)."""
-        if visitor._state.adding:
+    def is_start(self, rows: Rows, given: Mapping[str, Any]) -> bool:
+        """Whether a message would start a dialog now: `visitor_writes` decides by the same rule, under the visitor's lock."""
+        if not rows:
             return True
-        open_dialogs = list(Dialog.objects.filter(visitor=visitor, state__in=OPEN_STATES).values_list("email_only", "in_workspace"))
-        if any(not email_only or in_workspace for email_only, in_workspace in open_dialogs):
-            return False
-        closed = Dialog.objects.filter(visitor=visitor, state__in=REOPENABLE_STATES, closes_at__gt=database_now())
-        if any(dialog.is_reopenable for dialog in closed):
-            return False
-        place = (department.pk if department else None, language.pk)
-        return not open_dialogs or place in service_states([self.account.pk], database_now())[self.account.pk]
+        now = moment_of(rows[0][-1])
+        standing = [as_of(dialog, now, self.account.reopen_window) for dialog in dialogs_of(rows)]
+        return destination_of(standing, is_service_online=lambda: self.find_service(given).is_online).is_start
+
+    def conversation_after(self, written: Written, submission: Submission, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The conversation with the message just written; nothing is read again that is known from writing it."""
+        known = {"number": given["number"], "after": given["after"]}
+        if written.visitor is None or not written.is_newest:
+            return self.conversation(self.find_visitor(given["token"]), **known)
+        if not written.is_new:
+            return self.said_in(written.dialog, written.visitor, **known)
+        message = Message(
+            kind=MessageKind.VISITOR,
+            revision=written.revision,
+            text=submission.text,
+            at=written.dialog.created_at,
+            client_key=submission.key,
+        )
+        return self.shown(written.dialog, written.visitor, [message])
 
 
 class ContactsView(VisitorView):
@@ -390,7 +342,7 @@ class ContactsView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce("visitor_write", str(visitor.pk))
+        enforce(("visitor_write", str(visitor.pk)))
         if visitor._state.adding:
             raise NotFound(_("You have no inquiry yet: write a message first."))
         leave_contacts(visitor.pk, given["contacts"])
@@ -405,7 +357,7 @@ class EndView(VisitorView):
 
     def answer(self, request: Request, given: dict[str, Any]) -> Response:
         visitor = self.find_visitor(given["token"])
-        enforce("visitor_write", str(visitor.pk))
+        enforce(("visitor_write", str(visitor.pk)))
         try:
             close_by_visitor(visitor.pk, given["number"])
         except Dialog.DoesNotExist:

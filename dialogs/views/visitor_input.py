@@ -2,20 +2,22 @@
 
 import json
 import re
+import threading
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+from rest_framework.utils.serializer_helpers import BindingDict
 
-from dialogs.actions.conversation import Contacts
-from dialogs.actions.visitors import LONGEST_TOKEN
+from dialogs.actions.visitors import LONGEST_TOKEN, Contacts
 from dialogs.contact_form import OWN, ContactForm
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, LONGEST_TITLE, LONGEST_URL
 from operators.email_fields import AddressValidator
-from webim_offline.numbers import whole_number
+from webim_offline.foundation.numbers import whole_number
 
 LARGEST_BODY = 128 * 1024  # the longest text, every character escaped, and the contacts
 LONGEST_NAME = 120
@@ -34,12 +36,21 @@ class TooLarge(APIException):
     default_detail = _("The request is too large.")
 
 
+class Compressed(UnsupportedMediaType):
+    """A small body may hold a large text: what comes compressed is not opened."""
+
+    def __init__(self) -> None:
+        super().__init__("", detail=_("Send the request uncompressed: its Content-Encoding is not understood."))
+
+
 class BoundedJSONParser(BaseParser):
-    """JSON of at most 128 KiB; a deeper nesting than Python reads is not understood either."""
+    """JSON of at most 128 KiB, uncompressed; a deeper nesting than Python reads is not understood either."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
+        if parser_context and parser_context["request"].headers.get("Content-Encoding", "identity") != "identity":
+            raise Compressed
         body = stream.read(LARGEST_BODY + 1)
         if len(body) > LARGEST_BODY:
             raise TooLarge
@@ -55,6 +66,33 @@ class TextParser(BoundedJSONParser):
     media_type = "text/plain"
 
 
+class _Made(threading.local):
+    """What was made in this thread."""
+
+    def __init__(self) -> None:
+        self.fields: dict[type, BindingDict] = {}
+
+
+_made = _Made()
+
+
+class InputSerializer(serializers.Serializer):
+    """A serializer whose fields are made once in a thread; making them takes longer than checking a request.
+
+    Nothing of a request stays in them but its serializer, which the next one replaces. A thread checks one request at a time.
+    """
+
+    @cached_property
+    def fields(self) -> BindingDict:
+        kept = _made.fields.get(type(self))
+        if kept is None:
+            kept = _made.fields[type(self)] = super().fields
+        kept.serializer = self
+        for field in kept.values():
+            field.parent = self
+        return kept
+
+
 class Line(serializers.CharField):
     """One line: runs of blanks and line breaks become one space, control characters go (M4)."""
 
@@ -64,7 +102,7 @@ class Line(serializers.CharField):
         if isinstance(data, str):
             data = " ".join(data.split())
             data = "".join(character for character in data if character.isprintable() or character == "\x00")
-        return super().to_internal_value(data)
+        return str(super().to_internal_value(data))
 
 
 class Told(serializers.Field):
@@ -87,7 +125,7 @@ class Told(serializers.Field):
         return value
 
 
-class PageSerializer(serializers.Serializer):
+class PageSerializer(InputSerializer):
     url = Told(LONGEST_URL)
     title = Told(LONGEST_TITLE)
 
@@ -96,7 +134,7 @@ class PageSerializer(serializers.Serializer):
         return url if url.startswith(("http://", "https://")) else ""
 
 
-class AccountSerializer(serializers.Serializer):
+class AccountSerializer(InputSerializer):
     """Every request names the account."""
 
     account = serializers.CharField(max_length=63)
@@ -108,7 +146,7 @@ class CallerSerializer(AccountSerializer):
     token = serializers.CharField(max_length=LONGEST_TOKEN)
 
 
-class PlaceSerializer(serializers.Serializer):
+class PlaceSerializer(InputSerializer):
     """The visit and the service it asks for; an unknown department or language is no error (A5)."""
 
     visit = serializers.CharField(validators=[CLIENT_KEY])
@@ -120,14 +158,6 @@ class PlaceSerializer(serializers.Serializer):
     page = PageSerializer(required=False, default=lambda: {"url": "", "title": ""})
 
 
-class SessionSerializer(PlaceSerializer, AccountSerializer):
-    token = serializers.CharField(required=False, allow_blank=True, default="", max_length=LONGEST_TOKEN)
-
-
-class TicketSerializer(PlaceSerializer, CallerSerializer):
-    pass
-
-
 class WholeNumber(serializers.IntegerField):
     """A number as JSON writes it, or its digits."""
 
@@ -135,14 +165,26 @@ class WholeNumber(serializers.IntegerField):
         number = data if type(data) is int else whole_number(data)
         if number is None:
             self.fail("invalid")
+            raise AssertionError("fail() raises")
         return number
 
 
-class SinceSerializer(serializers.Serializer):
+class SinceSerializer(InputSerializer):
     """How much of the conversation the client knows: a dialog's number and its revision."""
 
     number = WholeNumber(required=False, default=0, min_value=0, max_value=2**62)
     after = WholeNumber(required=False, default=0, min_value=0, max_value=2**62)
+
+
+class SessionSerializer(SinceSerializer, PlaceSerializer, AccountSerializer):
+    """`brief` asks for what the widget's button needs alone; `number` and `after` then say what of the conversation was seen."""
+
+    brief = serializers.BooleanField(required=False, default=False)
+    token = serializers.CharField(required=False, allow_blank=True, default="", max_length=LONGEST_TOKEN)
+
+
+class TicketSerializer(PlaceSerializer, CallerSerializer):
+    pass
 
 
 class ConversationSerializer(SinceSerializer, CallerSerializer):

@@ -1,15 +1,36 @@
 """Every word the widget shows, in the visitor's language (M10, W3, W4). `%(name)s` is filled in by the widget."""
 
+from collections.abc import Iterable
+
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from dialogs.models import Dialog, Visitor
 
 
-def texts(*, mail_only: bool) -> dict[str, str]:
-    """The widget's words in the active language."""
+def spoken_language(language: str, asked: Iterable[str]) -> str:
+    """The language of the widget's words: the dialog's, or, where we have none for it, the visitor's first that we have."""
+    ours = dict(settings.LANGUAGES)
+    tags = [tag.replace("_", "-").split("-")[0].lower() for tag in asked]
+    return next((code for code in (language, *tags) if code in ours), settings.LANGUAGE_CODE)
+
+
+def button_texts() -> dict[str, str]:
+    """The words of the widget's button, and of a window that is on its way, in the active language."""
     return {
         "chat": _("Chat with us"),
         "leave": _("Leave a message"),
+        "unread": _("unread"),
+        "answered": _("%(name)s answered in %(number)s"),
+        "opening": _("Opening…"),
+        "failed": _("The chat did not open. Your text is kept; we keep trying."),
+        "retry": _("Try once more"),
+    }
+
+
+def texts(*, mail_only: bool) -> dict[str, str]:
+    """All of the widget's words in the active language."""
+    return button_texts() | {
         "window": _("%(account)s: messages"),
         "minimise": _("Minimise"),
         "end": _("End chat"),
@@ -57,8 +78,6 @@ def texts(*, mail_only: bool) -> dict[str, str]:
         "closed_reopens": _("The chat is closed. Write again to go on with it."),
         "ask": _("Leave your contacts, so that we can reach you."),
         "save": _("Save contacts"),
-        "answered": _("%(name)s answered in %(number)s"),
-        "unread": _("unread"),
     }
 
 

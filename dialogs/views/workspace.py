@@ -3,27 +3,27 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from dialogs.actions.assigner import assign_soon
-from dialogs.timeline import timeline
+from dialogs.actions.statuses import choose_status
+from dialogs.reading.timeline import timeline
 from dialogs.views.access import operators_page, visible_dialog
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
 from dialogs.views.live_page import live_words
 from dialogs.views.panels import list_context
-from operators import actions as people
-from operators.models import Operator, Reason, Status
-from webim_offline.database_clock import database_now
-from webim_offline.numbers import whole_number
+from operators.models import ConditionReason, Operator, Status
+from operators.requests import OperatorRequest
+from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.numbers import whole_number
 
 
 @require_GET
 @operators_page
-def workspace(request: HttpRequest, number: int | None = None) -> HttpResponse:
+def workspace(request: OperatorRequest, number: int | None = None) -> HttpResponse:
     """The whole page, with one dialog open when the address names it. Reading is not picking up."""
     operator = request.user
     dialog = visible_dialog(operator, number) if number is not None else None
@@ -40,24 +40,27 @@ def workspace(request: HttpRequest, number: int | None = None) -> HttpResponse:
 
 @require_GET
 @operators_page
-def panel(request: HttpRequest) -> HttpResponse:
-    """The left panel alone, for a live update."""
+def panel(request: OperatorRequest) -> HttpResponse:
+    """The left panel alone, for a live update: the cards that the page does not have (`has`, a cursor), and the places of all."""
     current, under = whole_number(request.GET.get("open", "")), whole_number(request.GET.get("under", ""))
-    response = fragment(render(request, "dialogs/_panel.html", list_context(request.user, current, under=under)))
+    has = request.GET.get("has", "")
+    context = list_context(request.user, current, under=under, has=has)
+    response = fragment(request, render(request, "dialogs/_panel.html", context))
+    response["X-Panel"] = context["cursor"]
     response["X-Status"] = request.user.status  # chosen in another tab, or by a supervisor
     return response
 
 
 @require_GET
 @operators_page
-def dialog_fragment(request: HttpRequest, number: int) -> HttpResponse:
+def dialog_fragment(request: OperatorRequest, number: int) -> HttpResponse:
     """The open dialog and its visitor alone, for a live update."""
     return dialog_answer(request, visible_dialog(request.user, number))
 
 
 @require_GET
 @operators_page
-def history(request: HttpRequest, number: int) -> HttpResponse:
+def history(request: OperatorRequest, number: int) -> HttpResponse:
     """How a dialog came where it is, from its beginning on or before a revision: pages of what the dialog's own leaves out."""
     dialog = visible_dialog(request.user, number)
     before = whole_number(request.GET.get("before", ""))
@@ -67,7 +70,7 @@ def history(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_GET
 @operators_page
-def ticket(request: HttpRequest) -> HttpResponse:
+def ticket(request: OperatorRequest) -> HttpResponse:
     """A fresh ticket for the live app (X5): this request's login, account and right to the dialog are checked again."""
     current = whole_number(request.GET.get("open", ""))
     dialog = visible_dialog(request.user, current) if current is not None else None
@@ -76,13 +79,12 @@ def ticket(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @operators_page
-def status(request: HttpRequest) -> HttpResponse:
+def status(request: OperatorRequest) -> HttpResponse:
     """Choose one's status (A1). A GET tells the chosen one; `said` names the supervisor who chose it, if one did."""
     if request.method == "GET":
         return JsonResponse({"status": request.user.status, "said": _chosen_for(request.user)})
     try:
-        people.set_status(request.user, request.POST.get("status", ""))
-        assign_soon([request.user.account_id])
+        choose_status(request.user, request.user, request.POST.get("status", ""))
     except ValidationError as refusal:
         return JsonResponse({"error": " ".join(refusal.messages)}, status=400)
     if request.headers.get("X-Requested-With") == "fetch":
@@ -92,7 +94,7 @@ def status(request: HttpRequest) -> HttpResponse:
 
 def _chosen_for(operator: Operator) -> str:
     """Who set somebody else's status to what; empty for one's own choice."""
-    last = operator.changes.filter(reason=Reason.CHOSEN).select_related("actor").order_by("-pk").first()
+    last = operator.changes.filter(reason=ConditionReason.CHOSEN).select_related("actor").order_by("-pk").first()
     if last is None or last.actor is None or last.actor_id == operator.pk:
         return ""
     words = {"who": last.actor.name_for(operator), "status": last.get_status_display()}

@@ -9,11 +9,11 @@ from django.db.models import Count
 
 from dialogs.live import tickets
 from dialogs.models import Visit, Visitor
-from operators.actions import workspace_channel
+from operators.channels import workspace_channel
 from operators.models import Account
 from tests import people
 from tests.benchmarks.servers import LIVE, Crowd, allow_many_files, open_pages, serving, serving_pages
-from webim_offline import realtime
+from webim_offline.foundation import realtime
 
 STREAMS = 5000
 WORKSPACES = 1000

@@ -26,7 +26,7 @@ from tests import people
 from tests.benchmarks.filling import fill, make_places
 from tests.benchmarks.servers import ROOT
 from tests.running import Service
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 WAITING = 100_000  # dialogs that wait for a deadline, all the time
 A_SECOND = 1000  # of them fall due, half for the message of P4 and half for P5

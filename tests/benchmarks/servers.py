@@ -21,7 +21,7 @@ from dialogs.live import tickets
 from dialogs.models import Visitor
 from operators.models import Account
 from tests.services import free_port
-from webim_offline.supervisor import LIVE_OPTIONS
+from webim_offline.commands import LIVE_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = "webim_offline.asgi:live"
@@ -47,16 +47,23 @@ def serving(app: str, port: int = 0) -> Iterator[tuple[psutil.Popen, int]]:
 @contextlib.contextmanager
 def serving_pages() -> Iterator[int]:
     """Django under granian, as production runs it (docs/deploy.md), behind a proxy on this machine; its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "webim_offline.asgi:web", "--port", str(port)]
-    options = ["--http", "1", "--no-ws", "--backlog", "4096", "--backpressure", "16384", "--log-level", "warning"]
-    with _running([*command, *options], port, env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}):
+    with granian("asgi", "webim_offline.asgi:web") as (_, port):
         yield port
 
 
 @contextlib.contextmanager
+def granian(interface: str, app: str, *options: str, cwd: Path = ROOT, **environment: str) -> Iterator[tuple[psutil.Popen, int]]:
+    """A granian process with the options production uses; the process and its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", interface, app, "--port", str(port), *options]
+    always = ["--http", "1", "--no-ws", "--backlog", "4096", "--backpressure", "16384", "--log-level", "warning"]
+    with _running([*command, *always], port, cwd=cwd, env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"} | environment) as process:
+        yield process, port
+
+
+@contextlib.contextmanager
 def _running(command: list[str], port: int, **options: Any) -> Iterator[psutil.Popen]:
-    process = psutil.Popen(command, cwd=ROOT, **options)
+    process = psutil.Popen(command, **({"cwd": ROOT} | options))
     try:
         until = time.monotonic() + 30
         while not _answers(port):

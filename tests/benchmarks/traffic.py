@@ -28,7 +28,7 @@ EVERY = 0.02  # seconds
 async def main(rate: float, stay: float) -> None:
     visitors = itertools.cycle(json.loads(sys.stdin.readline()))
     app = LiveApp()
-    await app.start()
+    app.upkeep.start()
     loop = asyncio.get_running_loop()
     told_to_stop = loop.run_in_executor(None, sys.stdin.read)
     began, opened = loop.time(), 0
@@ -40,11 +40,11 @@ async def main(rate: float, stay: float) -> None:
             opened += 1
             visitor_id, account_id = next(visitors)
             key = f"page-{opened}"
-            app.visits.sign(Arrival(visitor_id, account_id, key, "https://shop.example/tea?page=2", "Tea"))
+            app.state.visits.sign(Arrival(visitor_id, account_id, key, "https://shop.example/tea?page=2", "Tea"))
             staying.append((now + stay, (visitor_id, key)))
         while staying and staying[0][0] <= now:
-            app.visits.goodbye(staying.popleft()[1])
-    await app.stop()
+            app.state.visits.goodbye(staying.popleft()[1])
+    await app.upkeep.stop()
 
 
 if __name__ == "__main__":

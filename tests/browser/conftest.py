@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -16,9 +18,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.faces import SOON
-from webim_offline.supervisor import LIVE_OPTIONS
+from webim_offline.commands import LIVE_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
+expect.set_options(timeout=SOON)
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
     "--no-sandbox",
@@ -35,12 +38,13 @@ from datetime import timedelta
 import django
 django.setup()
 from django.db import OperationalError
-from dialogs.actions import assignment, conversation
+from dialogs.actions import assignment_by_hand, conversation
 from dialogs.actions.presence import end_lost_visits
 from dialogs.models import *
-from operators.actions import change_settings, set_status
+from operators.actions.settings import change_settings
+from operators.actions.status import set_status
 from operators.models import *
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 def sweep():
     while True:
         time.sleep(1)
@@ -96,7 +100,7 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "uvicorn", "webim_offline.asgi:application", "--port", str(self.port)]
         self.process = subprocess.Popen([*command, *LIVE_OPTIONS], cwd=ROOT, env=self.env)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120  # a busy machine
         while time.monotonic() < until:
             try:
                 httpx.get(f"{self.url}/demo/")
@@ -274,7 +278,7 @@ def chat(people, server):
     def chat(text):
         page = people().new_page()
         page.goto(f"{server.url}/demo/")
-        expect(page.get_by_role("button", name="Chat with us")).to_be_visible(timeout=SOON)  # Anna has just come online
+        expect(page.get_by_role("button", name="Chat with us")).to_be_visible()  # Anna has just come online
         page.get_by_role("button", name="Chat with us").click()
         window = page.get_by_role("dialog")
         window.get_by_role("textbox", name="Message").fill(text)
@@ -283,3 +287,32 @@ def chat(people, server):
         return page, int(re.search(r"#(\d+)", window.inner_text()).group(1))
 
     return chat
+
+
+@pytest.fixture
+def shop():
+    """A customer's own web server, on another origin. `shop(html, policy)` puts a page there and returns its address."""
+    served = {}
+
+    class Shop(BaseHTTPRequestHandler):
+        def do_GET(self):
+            html, policy = served["page"]
+            self.send_response(200 if self.path == "/" else 204)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            if policy:
+                self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(html.encode() if self.path == "/" else b"")
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def put(html, policy):
+        served["page"] = (html, policy)
+        return f"http://localhost:{server.server_port}/"
+
+    yield put
+    server.shutdown()

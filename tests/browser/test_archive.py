@@ -25,7 +25,7 @@ def word(server):
             submission = conversation.Submission(text=text, key=secrets.token_hex(8), department="support", language="en")
             dialog = conversation.visitor_writes(account.pk, visitor.pk, submission).dialog
             if n < 40:
-                assignment.take(dialog.pk, anna)
+                assignment_by_hand.take(dialog.pk, anna)
                 conversation.close_by_operator(dialog.pk, anna)
     """)
     return word

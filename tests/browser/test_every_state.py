@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.faces import SOON, cut, violations
+from tests.browser.faces import cut, violations
 
 pytestmark = pytest.mark.browser
 
@@ -19,8 +19,8 @@ def filled(quiet, write, server):
         vera, anna = (Operator.objects.get(username=name) for name in ("vera", "anna"))
         Operator.objects.filter(pk=vera.pk).update(max_online_dialogs=1, max_offline_dialogs=1)
         for name, who in (("waiting", anna), ("mine", vera), ("others", anna), ("closed", vera)):
-            assignment.take(find(name).pk, who, confirmed=True)
-        assignment.transfer_to_operator(find("waiting").pk, anna, vera.pk, confirmed=True)
+            assignment_by_hand.take(find(name).pk, who, confirmed=True)
+        assignment_by_hand.transfer_to_operator(find("waiting").pk, anna, vera.pk, confirmed=True)
         conversation.close_by_operator(find("closed").pk, vera)
         Dialog.objects.filter(pk__in=[find("general").pk, find("mine").pk]).update(is_offline=False)
         Dialog.objects.filter(pk=find("mine").pk).update(away_since=database_now())
@@ -50,7 +50,7 @@ def test_axe_finds_nothing(filled, sign_in, server, width, scheme, locale):
         expect(vera.locator("#confirm")).to_be_hidden()
 
     for name in ("waiting", "mine", "general", "offline", "others"):
-        expect(vera.locator(f"#section-{name} .card")).to_have_count(1, timeout=SOON)
+        expect(vera.locator(f"#section-{name} .card")).to_have_count(1)
     look("each section filled, none open")
     vera.locator(".menu > summary").click()
     look("menu open")
@@ -81,7 +81,7 @@ def test_axe_finds_nothing(filled, sign_in, server, width, scheme, locale):
     expect(vera.locator("[data-pending] .message-foot")).not_to_be_empty()
     look("offline bar and an answer that waits")
     vera.context.set_offline(False)
-    expect(vera.locator("[data-pending]")).to_have_count(0, timeout=SOON)
+    expect(vera.locator("[data-pending]")).to_have_count(0)
     look("answered")
 
     for query, hits in (("?current_state=offline", 3), ("?q=nothing-of-it", 0), ("?current_state=online&state=closed", 0)):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.faces import SOON, button, card, main, reply
+from tests.browser.faces import button, card, main, reply
 from tests.running import eventually
 
 pytestmark = pytest.mark.browser
@@ -34,10 +34,10 @@ def test_taken_given_back_handed_on_and_closed(quiet, sign_in, write, server):
     expect(button(anna, "Take")).to_be_focused()
     press("t")
     expect(reply(anna)).to_be_focused()
-    expect(card(anna, handed, "In dialog with you")).to_be_visible(timeout=SOON)
+    expect(card(anna, handed, "In dialog with you")).to_be_visible()
     button(anna, "Undo").press("Enter")
     expect(button(anna, "Take")).to_be_focused()
-    expect(card(anna, handed, "Offline inquiries")).to_be_visible(timeout=SOON)
+    expect(card(anna, handed, "Offline inquiries")).to_be_visible()
     expect(button(anna, "Undo")).to_have_count(0)
     assert owner(server, handed) == "None"
 
@@ -85,10 +85,10 @@ def test_taken_given_back_handed_on_and_closed(quiet, sign_in, write, server):
     server.run(f"""
         anna = Operator.objects.get(username="anna")
         for number in {rest}:
-            assignment.take(Dialog.objects.get(number=number, account=anna.account).pk, anna)
+            assignment_by_hand.take(Dialog.objects.get(number=number, account=anna.account).pk, anna)
     """)
     first, second, third = (card(anna, number, "In dialog with you") for number in rest)
-    expect(third).to_be_visible(timeout=SOON)
+    expect(third).to_be_visible()
     second.focus()
     press("Enter")
     expect(reply(anna)).to_be_focused()
@@ -133,7 +133,7 @@ def test_what_is_sent_without_a_network_leaves_once_and_in_order_when_it_is_back
     send("one")
     expect(main(anna).get_by_text("Sending…")).to_have_count(1)
     anna.context.set_offline(True)
-    expect(anna.get_by_text("No connection.")).to_be_visible(timeout=SOON)
+    expect(anna.get_by_text("No connection.")).to_be_visible()
     send("two")
     send("three")
     expect(main(anna).get_by_text("Waits for the connection.")).to_have_count(3)
@@ -141,8 +141,8 @@ def test_what_is_sent_without_a_network_leaves_once_and_in_order_when_it_is_back
     assert anna.evaluate(LEAVING)  # the browser asks before what waits is thrown away
     anna.keyboard.type("half an ans")
     anna.context.set_offline(False)
-    expect(anna.get_by_text("No connection.")).to_be_hidden(timeout=SOON)
-    expect(main(anna).locator("[data-pending]")).to_have_count(0, timeout=SOON)
+    expect(anna.get_by_text("No connection.")).to_be_hidden()
+    expect(main(anna).locator("[data-pending]")).to_have_count(0)
     expect(reply(anna)).to_have_value("half an ans")
     assert not anna.evaluate(LEAVING)
     for text in ("one", "two", "three"):
@@ -163,7 +163,7 @@ def test_on_a_phone_list_and_dialog_are_two_screens_with_a_way_back(quiet, sign_
     expect(anna).to_have_url(re.compile(f"/workspace/{number}/$"))
     expect(button(anna, "Take")).to_be_in_viewport()
     expect(dialogs).to_be_hidden()
-    with anna.expect_response("**/workspace/panel/?open=&**"):
+    with anna.expect_response("**/workspace/panel/?has=*&open=&**"):
         asked.pop().continue_()  # a list that does not know yet which dialog is open
     anna.get_by_role("link", name="Back to the list").tap()
     expect(anna).to_have_url(re.compile("/workspace/$"))

@@ -13,7 +13,7 @@ OLD, NEW = "correct horse", "purple tram onion"
 def nina(server):
     """An operator of the demo account whose password is not known to everyone; a fresh one each time."""
     server.run(f"""
-        from operators.configuration import create_operator, set_password
+        from operators.actions.people import create_operator, set_password
         account = Account.objects.get(slug="demo")
         if not Operator.objects.filter(username="nina").exists():
             create_operator(Operator(username="nina", name="Nina Константинопольская", account=account), password={OLD!r})

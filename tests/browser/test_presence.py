@@ -37,7 +37,7 @@ def on_the_shop(context, url):
     page.on("websocket", streams)
     page.on("request", lambda request: page.heard.append(request.url.rpartition("/")[2]) if "/live/" in request.url else None)
     page.goto(f"{url}/demo/")
-    expect(page.get_by_role("button", name="Leave a message")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="Leave a message")).to_be_visible()
     return page
 
 
@@ -142,7 +142,7 @@ def test_a_page_from_the_page_cache_is_a_visit_again(server, chromium):
             dialog = Dialog.objects.get(account__slug="demo", number={watch.number})
             conversation.answer(dialog.pk, Operator.objects.get(username="anna"), "Welcome back", key="cache-1")
         """)
-        expect(page.get_by_role("log")).to_contain_text("Welcome back", use_inner_text=True, timeout=3000)
+        expect(page.get_by_role("log")).to_contain_text("Welcome back", use_inner_text=True)
     finally:
         browser.close()
 
@@ -168,11 +168,11 @@ def test_ten_tabs_of_one_browser_all_live_and_the_sites_own_requests_are_quick(s
     watch.stays([True, 10, 0], short_lease + 2)
     server.choose("anna", "online")
     for tab in tabs:
-        expect(tab.get_by_role("button", name="Chat with us")).to_be_visible(timeout=4000)
+        expect(tab.get_by_role("button", name="Chat with us")).to_be_visible()
     tabs[0].close(run_before_unload=True)  # without streams, the one that polled: another takes its place
     server.choose("anna", "offline")
     for tab in tabs[1:]:
-        expect(tab.get_by_role("button", name="Leave a message")).to_be_visible(timeout=4000)
+        expect(tab.get_by_role("button", name="Leave a message")).to_be_visible()
     watch.becomes([True, 9, 0], within=5)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.faces import SOON, button, card, main, reply, say, violations
+from tests.browser.faces import button, card, main, reply, say, violations
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,7 @@ def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, 
     # three visitors on the site wait in everybody's General queue
     for page in (anna, boris, vera):
         for number in (first, second, third):
-            expect(card(page, number, "General queue")).to_be_visible(timeout=SOON)
+            expect(card(page, number, "General queue")).to_be_visible()
 
     # both take the same one at once: one has it, the other is told who
     for page in (anna, boris):
@@ -35,7 +35,7 @@ def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, 
     for page in (anna, boris):  # neither page hears of the other's before it asked
         page.evaluate("setTimeout(() => document.querySelector('#take').click(), 300)")
     for page in (anna, boris):
-        expect(reply(page).or_(main(page).get_by_text("has this dialog."))).to_be_visible(timeout=SOON)
+        expect(reply(page).or_(main(page).get_by_text("has this dialog."))).to_be_visible()
     winner, loser = (anna, boris) if reply(anna).count() else (boris, anna)
     name, login = ("Anna", "boris") if winner is anna else ("Boris", "anna")
     expect(main(loser).get_by_text(re.compile(f"{name} .*has this dialog"))).to_be_visible()
@@ -53,33 +53,33 @@ def test_a_day_of_two_operators_a_supervisor_and_three_visitors(quiet, sign_in, 
     box.get_by_role("button", name=re.compile(other)).click()
     expect(box.get_by_text("is not online")).to_be_visible()
     box.get_by_role("button", name="Transfer anyway").click()
-    expect(card(loser, first, "Waiting for a reply")).to_be_visible(timeout=SOON)
-    expect(card(vera, first, "Other operators")).to_be_visible(timeout=SOON)
+    expect(card(loser, first, "Waiting for a reply")).to_be_visible()
+    expect(card(vera, first, "Other operators")).to_be_visible()
 
     # picked up and answered; the visitor reads it
     loser.goto(f"{server.url}/workspace/{first}/")
     button(loser, "Take").click()
     reply(loser).fill("It is on its way.")
     button(loser, "Send").click()
-    expect(marina.get_by_role("dialog").get_by_role("log")).to_contain_text("It is on its way.", timeout=SOON)
-    expect(card(loser, first, "In dialog with you")).to_be_visible(timeout=SOON)
+    expect(marina.get_by_role("dialog").get_by_role("log")).to_contain_text("It is on its way.")
+    expect(card(loser, first, "In dialog with you")).to_be_visible()
 
     # the supervisor takes it over, after being asked
     vera.goto(f"{server.url}/workspace/{first}/")
     button(vera, "Take").click()
     vera.get_by_role("button", name="Take anyway").click()
-    expect(reply(vera)).to_be_visible(timeout=SOON)
-    expect(card(loser, first, "In dialog with you")).to_be_hidden(timeout=SOON)
+    expect(reply(vera)).to_be_visible()
+    expect(card(loser, first, "In dialog with you")).to_be_hidden()
 
     # the visitor ends the chat and writes again: the same dialog, for whom it was with, who is not online. Nobody is, and no
     # contacts are known: it goes on all the same
     server.run("set_status(Operator.objects.get(username='anna'), 'offline')")
-    expect(marina.get_by_role("button", name="Leave a message")).to_be_attached(timeout=SOON)
+    expect(marina.get_by_role("button", name="Leave a message")).to_be_attached()
     marina.get_by_role("button", name="End chat").click()
-    expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.", timeout=SOON)
-    expect(main(vera)).to_contain_text("closed by the visitor", ignore_case=True, timeout=SOON)
+    expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.")
+    expect(main(vera)).to_contain_text("closed by the visitor", ignore_case=True)
     say(marina, "One thing more")
-    expect(card(vera, first, "General queue")).to_be_visible(timeout=SOON)
+    expect(card(vera, first, "General queue")).to_be_visible()
     assert server.run(f"print(Dialog.objects.filter(visitor__dialogs__number={first}).count())") == "1"
 
 
@@ -93,16 +93,16 @@ def test_a_dialog_that_was_closed_comes_back_to_whom_it_was_with(quiet, sign_in,
     button(anna, "Close dialog").click()
     expect(main(anna)).to_contain_text("A message of the visitor reopens it until")
     expect(card(anna, number)).to_have_count(0)
-    expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.", timeout=SOON)
+    expect(marina.get_by_role("dialog")).to_contain_text("Write again to go on with it.")
     say(marina, "And samovars?")
-    expect(card(anna, number, "In dialog with you")).to_contain_text("And samovars?", timeout=SOON)
-    expect(reply(anna)).to_be_visible(timeout=SOON)
+    expect(card(anna, number, "In dialog with you")).to_contain_text("And samovars?")
+    expect(reply(anna)).to_be_visible()
     expect(anna.get_by_role("log")).to_contain_text("And samovars?")
     reply(anna).fill("Both.")
     anna.keyboard.press("Control+Enter")
     log = marina.get_by_role("dialog").get_by_role("log")
     for text in ("Do you sell kettles?", "And samovars?", "Both."):
-        expect(log).to_contain_text(text, timeout=SOON)
+        expect(log).to_contain_text(text)
     expect(marina.get_by_role("dialog")).to_contain_text(f"#{number}")
     assert anna.problems == []
 
@@ -113,7 +113,7 @@ def test_taking_at_the_limit_asks_first_and_no_is_no(quiet, sign_in, write, serv
     server.run(f"""
         anna = Operator.objects.get(username="anna")
         Operator.objects.filter(pk=anna.pk).update(max_offline_dialogs=1)
-        assignment.take(Dialog.objects.get(number={has}, account=anna.account).pk, anna)
+        assignment_by_hand.take(Dialog.objects.get(number={has}, account=anna.account).pk, anna)
     """)
     anna = sign_in("anna")
     card(anna, wants).click()
@@ -129,5 +129,5 @@ def test_taking_at_the_limit_asks_first_and_no_is_no(quiet, sign_in, write, serv
     expect(button(anna, "Take anyway")).to_be_focused()
     anna.keyboard.press("Enter")
     expect(reply(anna)).to_be_focused()
-    expect(card(anna, wants, "In dialog with you")).to_be_visible(timeout=SOON)
+    expect(card(anna, wants, "In dialog with you")).to_be_visible()
     assert [text for text in anna.problems if "409" not in text] == []  # the browser's own word about the refusal

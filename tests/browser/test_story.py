@@ -101,14 +101,14 @@ def test_a_question_asked_at_night_is_kept_mailed_shown_answered_and_closed(serv
     stranger.goto(f"{service.url}/demo/about/")
     expect(stranger.get_by_role("button", name="Leave a message")).to_be_visible()
     anna.get_by_label("Status").select_option(label="Online")
-    expect(stranger.get_by_role("button", name="Chat with us")).to_be_visible(timeout=3000)
+    expect(stranger.get_by_role("button", name="Chat with us")).to_be_visible()
 
     # the visitor goes: label, message, offline; and comes back: all undone
     page.goto("about:blank")
-    expect(card).to_contain_text("Visitor left the site", timeout=6000)
+    expect(card).to_contain_text("Visitor left the site")
     assert node.evaluate("card => [card.mark, card.isConnected]") == ["same node", True]
     offline_card = section(anna, "Offline inquiries").get_by_role("link", name=re.compile(rf"^#{number} Marina"))
-    expect(offline_card).to_be_visible(timeout=12_000)
+    expect(offline_card).to_be_visible()
     assert node.evaluate("card => [card.mark, card.isConnected]") == ["same node", True]
     offline_card.click()
     log = anna.get_by_role("log")
@@ -116,27 +116,27 @@ def test_a_question_asked_at_night_is_kept_mailed_shown_answered_and_closed(serv
     expect(log).to_contain_text("The dialog went offline: the visitor is not on the site")
     expect(anna.get_by_role("main")).to_contain_text("Visitor offline")
     page.goto(f"{service.url}/demo/about/")
-    expect(log).to_contain_text("The visitor is back on the site", timeout=6000)
+    expect(log).to_contain_text("The visitor is back on the site")
     expect(anna.get_by_role("main")).to_contain_text("Visitor on the site")
 
     # two operators reach for it: one gets it, the other is told
     vera.goto(f"{service.url}/workspace/{number}/")
     anna.get_by_role("button", name="Take", exact=True).click()
     expect(section(anna, "In dialog with you").get_by_role("link", name=re.compile(f"^#{number} "))).to_be_visible()
-    expect(vera.get_by_role("main")).to_contain_text("Anna Orlova has this dialog.", timeout=5000)
+    expect(vera.get_by_role("main")).to_contain_text("Anna Orlova has this dialog.")
     expect(section(vera, "Other operators").get_by_role("link", name=re.compile(f"^#{number} "))).to_be_visible()
 
     anna.get_by_role("textbox", name="Reply").fill("Good morning Marina! We send you a new lid.")
     anna.get_by_role("button", name="Send", exact=True).click()
     page.get_by_role("button", name=re.compile("Chat with us|Leave a message")).click()
     visitor_log = page.get_by_role("dialog").get_by_role("log")
-    expect(visitor_log).to_contain_text("Good morning Marina!", timeout=5000)
+    expect(visitor_log).to_contain_text("Good morning Marina!")
     for words in ("left the site", "went offline", "back on the site"):
         assert words not in visitor_log.inner_text()  # P11
     window = page.get_by_role("dialog")
     window.get_by_role("textbox", name="Message").fill("Thank you!")
     window.get_by_role("button", name="Send", exact=True).click()
-    expect(log).to_contain_text("Thank you!", timeout=5000)
+    expect(log).to_contain_text("Thank you!")
 
     # the pick-up was said in one last reply of the same thread; nothing of the visitor's chat is mailed after it
     replies = eventually(lambda: mail.host.letters_to("left@demo.example")[1:], within=40)
@@ -173,21 +173,21 @@ def test_with_the_switch_off_a_left_message_is_only_mailed_and_an_online_dialog_
     anna.get_by_label("Status").select_option(label="Online")
     other = people().new_page()
     other.goto(f"{service.url}/demo/")
-    other.get_by_role("button", name="Chat with us").click(timeout=5000)
+    other.get_by_role("button", name="Chat with us").click()
     window = other.get_by_role("dialog")
     window.get_by_role("textbox", name="Message").fill("Is anybody there?")
     window.get_by_role("button", name="Send", exact=True).click()
     online = section(anna, "General queue").get_by_role("link", name=re.compile(rf"^#{number + 1} Visitor"))
-    expect(online).to_be_visible(timeout=5000)
+    expect(online).to_be_visible()
     other.close()
     moved = section(anna, "Offline inquiries").get_by_role("link", name=re.compile(rf"^#{number + 1} Visitor"))
-    expect(moved).to_be_visible(timeout=15_000)
+    expect(moved).to_be_visible()
 
     # support staff bring the mailed one back
     support.goto(f"{service.url}/admin/dialogs/dialog/?q={number}")
     support.locator("input.action-select").first.check()
     support.locator("select[name=action]").select_option(label="Bring into the workspace")
     support.get_by_role("button", name=re.compile("Go|Run")).click()
-    expect(section(anna, "General queue").get_by_role("link", name=re.compile(rf"^#{number} Marina"))).to_be_visible(timeout=5000)
+    expect(section(anna, "General queue").get_by_role("link", name=re.compile(rf"^#{number} Marina"))).to_be_visible()
     support.goto(f"{service.url}/admin/notifications/outgoingemail/?q=left@demo.example")
     expect(support.locator("#result_list")).to_contain_text("sent")

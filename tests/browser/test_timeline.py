@@ -17,10 +17,12 @@ def happen(server):
     def happen(number, count, kind="picked_up", **data):
         server.run(f"""
             from dialogs.actions.record import Record
+            from dialogs.events import read_strictly
             dialog = Dialog.objects.get(number={number}, account__slug="demo")
             record = Record(database_now())
             for _ in range({count}):
-                record.event(dialog, {kind!r}, record.now, actor=Operator.objects.get(username="boris"), data={data!r})
+                event = read_strictly({kind!r}, {data!r})
+                record.event(dialog, event, record.now, actor=Operator.objects.get(username="boris"))
             record.write([dialog])
         """)
 
@@ -39,7 +41,7 @@ def test_it_follows_the_dialog_and_keeps_what_is_unfolded(sign_in, write, server
     expect(why(anna).get_by_role("listitem").last).to_have_text(re.compile("Now It waits in Offline inquiries"))
     happen(number, 8)
     more = why(anna).get_by_text("3 more steps")
-    expect(more).to_be_visible(timeout=4000)
+    expect(more).to_be_visible()
     folded = why(anna).locator("details li")
     expect(folded.first).to_be_hidden()
     more.focus()
@@ -53,11 +55,11 @@ def test_it_follows_the_dialog_and_keeps_what_is_unfolded(sign_in, write, server
         thanks = conversation.Submission(text="Thanks", key="thanks-{number}")
         conversation.visitor_writes(dialog.account_id, dialog.visitor_id, thanks)
     """)
-    expect(why(anna).get_by_role("listitem").last).to_have_text(re.compile("Now Vera .* has this dialog"), timeout=4000)
+    expect(why(anna).get_by_role("listitem").last).to_have_text(re.compile("Now Vera .* has this dialog"))
     expect(folded.first).to_be_visible()
     happen(number, 1, "delivery", key="1", recipient="left@demo.example", status="accepted", after=38)
     accepted = why(anna).get_by_text("The mail server accepted the letter after 38 seconds: left@demo.example.")
-    expect(accepted).to_be_visible(timeout=4000)
+    expect(accepted).to_be_visible()
     expect(folded.first).to_be_visible()
     assert node.evaluate("block => block.isConnected"), "the column is not built anew: it would jump to its top"
     assert anna.problems == []
@@ -71,7 +73,7 @@ def test_the_focus_stays_in_it_through_a_live_update(sign_in, write, server, hap
     more = why(anna).locator("summary")
     more.focus()
     happen(number, 1)
-    expect(more).to_have_text("4 more steps", timeout=4000)
+    expect(more).to_have_text("4 more steps")
     expect(more).to_be_focused()
 
 

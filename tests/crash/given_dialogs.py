@@ -7,11 +7,14 @@ from itertools import product
 
 from django.db import connection
 
-from dialogs import queues
 from dialogs.models import Dialog, DialogEvent, EventKind, Message, Numbering, State
-from dialogs.queues import Section, section_of
-from operators.actions import change_limits, change_settings
-from operators.configuration import create_account, create_operator, save_part
+from dialogs.reading import queues
+from dialogs.reading.rights import facts_of
+from dialogs.rules.sections import Section, section_of
+from operators.actions.accounts import create_account
+from operators.actions.parts import save_part
+from operators.actions.people import create_operator
+from operators.actions.settings import change_limits, change_settings
 from operators.models import Account, Assignment, Department, Operator, Role
 from tests.benchmarks.filling import Places, fill
 
@@ -94,10 +97,7 @@ def _wrong_sections() -> Iterator[tuple]:
             for dialog in dialogs:
                 shown.setdefault(dialog.pk, []).append(section)
         for dialog in queues.visible_to(viewer):
-            rule = section_of(
-                state=dialog.state, holder_id=dialog.operator_id, is_offline=dialog.is_offline,
-                in_workspace=dialog.in_workspace, viewer_id=viewer.pk,
-            )  # fmt: skip
+            rule = section_of(facts_of(dialog), viewer.pk)
             expected = [] if rule is None or (rule == Section.OTHERS and not viewer.is_supervisor) else [rule]
             found = shown.pop(dialog.pk, [])
             if found != expected:
@@ -136,12 +136,12 @@ def _wrong_steps(dialog: Dialog, events: Iterable[DialogEvent], skills: Skills) 
             case EventKind.ASSIGNED:
                 if holder is not None or state != State.QUEUE:
                     yield "assigned while somebody had it", event.revision
-                holder, assigned = event.data["operator"], event
+                holder, assigned = event.details.operator_id, event
                 departments, languages = skills[holder]
                 if dialog.department_id not in {None, *departments} or dialog.language_id not in languages:
                     yield "assigned to somebody of another place", event.revision
             case EventKind.UNASSIGNED:
-                if (holder, state) != (event.data["operator"], State.QUEUE):
+                if (holder, state) != (event.details.operator_id, State.QUEUE):
                     yield "returned by somebody who did not have it", event.revision
                 holder = None
             case EventKind.PICKED_UP:

@@ -12,7 +12,7 @@ from dialogs.live.caps import MOST_OPENED_BY_PAGE
 from dialogs.live.streams import REFUSED, REPLACED, TRY_LATER
 from tests.hoarding import fresh_tickets, hoard
 from tests.running import Service, temporary_folder
-from webim_offline.security_log import MOST_LINES
+from webim_offline.foundation.logs.security import MOST_LINES
 
 pytestmark = pytest.mark.long
 MOST = 120  # of one address here

@@ -30,7 +30,9 @@ LEASE, OPERATOR_LEASE, NOTICE, OFFLINE = 6, 8, 2, 4  # seconds; the account's se
 VISITORS = 14
 SPREAD = 1.0
 SETUP = f"""
-from operators.configuration import create_account, create_operator, save_part
+from operators.actions.accounts import create_account
+from operators.actions.parts import save_part
+from operators.actions.people import create_operator
 from operators.models import Account, Department, Operator
 account = Account(
     slug={ACCOUNT!r}, name="North Tea", left_messages_email="left@north.example", reopen_window=0,
@@ -193,6 +195,7 @@ def people(place):
         lambda: not rows("SELECT 1 FROM dialogs_dialog WHERE wake_at <= clock_timestamp() + interval '1 minute'"), within=RECOVERY
     )
     eventually(lambda: not rows("SELECT 1 FROM dialogs_dialogevent WHERE handled_at IS NULL"), within=RECOVERY)
+    eventually(lambda: not rows("SELECT 1 FROM dialogs_duty"), within=RECOVERY)
     return visitors, operators
 
 

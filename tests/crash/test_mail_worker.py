@@ -11,10 +11,11 @@ import pytest
 from django.db import connection
 
 from dialogs.models import Delivery, DeliveryStatus
-from notifications.actions import delivery
 from notifications.models import EmailStatus, OutgoingEmail
+from notifications.outgoing import delivery
 from tests import people
-from tests.notifications.mail import RunningHost, after_window, pass_time
+from tests.notifications.mail import RunningHost, after_window
+from tests.passing_time import let_pass
 
 pytestmark = [
     pytest.mark.long,
@@ -65,7 +66,7 @@ def test_a_killed_worker_costs_at_most_one_duplicate_with_the_same_id(running, a
     assert worker(running).wait(60) == 0
     assert len(running.host.accepted) == at_letter, "the claim of the dead worker still holds"
 
-    pass_time(delivery.LEASE.total_seconds() + 1)
+    let_pass(delivery.LEASE.total_seconds() + 1)
     assert worker(running).wait(60) == 0
     arrived = Counter(mail["Message-ID"] for _, mail in running.host.accepted)
     assert sorted(arrived.values()) == [1] * (LETTERS - 1) + [2]

@@ -25,7 +25,7 @@ def service():
 
 def tell(service: Service, code: str) -> str:
     """Run a line with models and actions at hand; returns what it prints."""
-    words = "from dialogs.models import *; from operators.models import *; from operators.actions import change_settings; "
+    words = "from dialogs.models import *; from operators.models import *; from operators.actions.settings import change_settings; "
     return service.manage("shell", "-v0", "-c", words + code).strip()
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.running import Service, temporary_folder
 from tests.slow_clients import SlowClient, post, until_ended
+from webim_offline.foundation.http.request_bodies import FIRST, SILENCE, SLOWEST
 from webim_offline.http_protocol import HEAD_WITHIN
-from webim_offline.request_bodies import FIRST, SILENCE, SLOWEST
 
 pytestmark = pytest.mark.long
 CROWD = 40  # of each kind: more than there are threads for pages

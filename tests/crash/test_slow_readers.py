@@ -19,6 +19,7 @@ pytestmark = pytest.mark.long
 READERS = 50
 HINTS = 4000  # for each of them: about five times what a connection takes that nobody reads
 CLOSED_WITHIN = 60  # seconds; the server's own ping finds a reader silent after 40
+PROBED_WITHIN = 130  # seconds; the kernel asks a receiver that had no room at ever longer intervals, of two minutes at most
 MOST_GROWTH = 16 * 2**20  # bytes of the live process, for all of them
 
 
@@ -50,7 +51,7 @@ class Reader:
 
     def last_words(self) -> bytes:
         """Everything that was held back for it, to the end of the connection."""
-        self.socket.settimeout(10)
+        self.socket.settimeout(PROBED_WITHIN)
         heard = b""
         while part := self.socket.recv(65536):
             heard += part

@@ -6,12 +6,15 @@ import pytest
 from django.db import connection
 
 from dialogs import tasks
-from dialogs.actions import assigner, assignment, candidates, conversation
+from dialogs.actions import assignment_by_hand, automatic_assignment, conversation, free_operators
 from dialogs.models import Dialog, EventKind, Pulse
-from operators import actions, configuration
+from operators.actions.parts import archive_part, restore_part
+from operators.actions.settings import change_settings
+from operators.actions.status import note_of_act, set_status
 from operators.models import Assignment, Department, Operator, OperatorChange
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.database.statements import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -26,11 +29,11 @@ def test_nothing_of_an_archived_department_is_given(account):
     dialog.refresh_from_db()
     assert dialog.operator == anna
 
-    configuration.archive_part(support, actor=None)
+    archive_part(support, actor=None)
     tasks.assign_dialogs()
     dialog.refresh_from_db()
     assert dialog.operator is None, "back in its queue, and left there to the supervisors"
-    configuration.restore_part(support, actor=None)
+    restore_part(support, actor=None)
     other = people.make_operator(account, "clara", online=True)
     tasks.assign_dialogs()
     dialog.refresh_from_db()
@@ -44,7 +47,7 @@ def test_whoever_is_over_the_limit_of_one_kind_is_given_the_other(account):
     online = [people.start_dialog(account, name=name) for name in ("Nina", "Oleg", "Rita")]
     Dialog.objects.update(is_offline=False)
     for dialog in online[:2]:
-        assignment.take(dialog.pk, anna, confirmed=True)
+        assignment_by_hand.take(dialog.pk, anna, confirmed=True)
     offline = people.start_dialog(account)  # its visitor is on no page (P10)
     tasks.assign_dialogs()
     offline.refresh_from_db()
@@ -65,7 +68,7 @@ def test_a_changed_time_to_pick_up_counts_from_the_end_of_an_outage(account):
     Pulse.objects.filter(name=Pulse.LEASES).update(at=before["assigned_at"])
     tasks.assign_dialogs()
 
-    actions.change_settings(account, {"pickup_timeout": 60}, actor=None)
+    change_settings(account, {"pickup_timeout": 60}, actor=None)
     tasks.apply_setting_changes()
     tasks.assign_dialogs()
     dialog.refresh_from_db()
@@ -78,7 +81,7 @@ def test_a_changed_time_to_pick_up_counts_from_the_end_of_an_outage(account):
 def test_assigning_takes_few_messages_to_the_database_however_many_wait(
     account, django_assert_num_queries, monkeypatch, few, messages
 ):
-    monkeypatch.setattr(candidates, "FEW", few)
+    monkeypatch.setattr(free_operators, "FEW", few)
     account.assignment = Assignment.AUTOMATIC
     account.save(update_fields=["assignment"])
     for visitor in people.make_visitors(account, 12):
@@ -87,9 +90,9 @@ def test_assigning_takes_few_messages_to_the_database_however_many_wait(
     Dialog.objects.update(operator=None, assigned_at=None, pickup_by=None, pickup_from=None)
     if connection.vendor == "postgresql":
         with django_assert_num_queries(messages + 2):  # and the test's own savepoint
-            assert assigner.assign(account.pk) == 12
+            assert automatic_assignment.assign(account.pk) == 12
     else:
-        assert assigner.assign(account.pk) == 12
+        assert automatic_assignment.assign(account.pk) == 12
     assert sorted(Dialog.objects.values_list("operator", flat=True)) == sorted([o.pk for o in operators] * 4)
 
 
@@ -98,7 +101,7 @@ def test_an_assignment_after_the_clock_was_set_back_is_not_ended_by_a_break_befo
     account.save(update_fields=["assignment"])
     anna = people.make_operator(account, "anna", online=True)
     for status in ("lunch", "online"):
-        actions.set_status(anna, status)
+        set_status(anna, status)
     # the break was at a time that the clock, set back by five minutes, does not show yet
     OperatorChange.objects.order_by("-pk").filter(status="lunch").update(at=database_now() + timedelta(minutes=5))
     OperatorChange.objects.filter(pk=OperatorChange.objects.latest("pk").pk).update(at=database_now() + timedelta(minutes=6))
@@ -125,7 +128,7 @@ def test_an_action_before_the_clock_was_set_back_is_none_after_it(account):
     tasks.assign_dialogs()
     dialog.refresh_from_db()
     assert dialog.operator is None, "she let it wait, and has done nothing since"
-    actions.acted(anna)
+    run_together(note_of_act(anna))
     tasks.assign_dialogs()
     dialog.refresh_from_db()
     assert dialog.operator == anna

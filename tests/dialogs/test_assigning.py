@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogs.assigning import UNBOUNDED, Person, Waiting, plan
+from dialogs.rules.assignment import UNBOUNDED, FreeOperator, Waiting, plan
 
 NOON = datetime(2030, 5, 6, 12, tzinfo=UTC)
 SUPPORT, SALES = 1, 2
@@ -24,7 +24,7 @@ def waits(number, place=(SUPPORT, RUSSIAN, False), *, at=None, passed_over=None)
 
 
 def person(number, *, departments=(SUPPORT,), languages=(RUSSIAN,), online=UNBOUNDED, offline=UNBOUNDED, **fields):
-    return Person(number, frozenset(departments), frozenset(languages), room={False: online, True: offline}, **fields)
+    return FreeOperator(number, frozenset(departments), frozenset(languages), capacity={False: online, True: offline}, **fields)
 
 
 def first(people):
@@ -36,21 +36,21 @@ def first(people):
 
 @dataclass
 class Desk:
-    """What the reference knows of one person: `room` is shared with nobody."""
+    """What the reference knows of one person: `capacity` is shared with nobody."""
 
-    person: Person
+    person: FreeOperator
     open: int
-    room: dict[bool, int]
+    capacity: dict[bool, int]
 
     @classmethod
     def of(cls, person):
-        return cls(person, person.open, dict(person.room))
+        return cls(person, person.open, dict(person.capacity))
 
 
 def qualifies(desk, dialog):
-    department, language, kind = dialog.place
+    department, language, kind = dialog.queue
     speaks = language in desk.person.languages
-    return speaks and (department is None or department in desk.person.departments) and desk.room[kind] > 0
+    return speaks and (department is None or department in desk.person.departments) and desk.capacity[kind] > 0
 
 
 def may_have(dialog, desks):
@@ -67,11 +67,11 @@ def may_have(dialog, desks):
 def next_gift(waiting, desks):
     """The oldest dialog that is first in its queue and finds somebody, and whom; None: nothing can be given."""
     by_age = sorted(waiting, key=lambda dialog: (dialog.created_at, dialog.id))
-    heads = {}
+    oldest = {}
     for dialog in by_age:
-        heads.setdefault(dialog.place, dialog)
+        oldest.setdefault(dialog.queue, dialog)
     for dialog in by_age:
-        if heads[dialog.place] is dialog and (tied := may_have(dialog, desks)):
+        if oldest[dialog.queue] is dialog and (tied := may_have(dialog, desks)):
             return dialog, tied
     return None
 
@@ -83,24 +83,24 @@ def replay(waiting, people, pairs):
         expected = next_gift(left, desks)
         assert expected is not None, "given to somebody who may not have it"
         dialog, tied = expected
-        assert dialog.id == dialog_id, "the oldest head that finds somebody comes next"
+        assert dialog.id == dialog_id, "the oldest dialog of a queue that finds somebody comes next"
         assert operator_id in {desk.person.id for desk in tied}
         desk = next(desk for desk in tied if desk.person.id == operator_id)
         desk.open += 1
-        desk.room[dialog.place[2]] -= 1
+        desk.capacity[dialog.queue[2]] -= 1
         left.remove(dialog)
     return left, desks
 
 
 def copies(people):
-    return [replace(person, room=dict(person.room)) for person in people]
+    return [replace(person, capacity=dict(person.capacity)) for person in people]
 
 
 # ----- random cases -----
 
 places = st.tuples(st.sampled_from([None, SUPPORT, SALES]), st.sampled_from([RUSSIAN, ENGLISH]), st.booleans())
 moments = st.integers(0, 6).map(after)
-rooms = st.sampled_from([-1, 0, 1, 2, 3, UNBOUNDED])  # below zero: hands went over the limit
+capacities = st.sampled_from([-1, 0, 1, 2, 3, UNBOUNDED])  # below zero: operators took more by hand than the limit
 everybody = st.builds(
     lambda departments, languages, opened, online, offline, acted_at: person(
         0, departments=departments, languages=languages, open=opened, online=online, offline=offline, acted_at=acted_at
@@ -108,8 +108,8 @@ everybody = st.builds(
     st.sets(st.sampled_from([SUPPORT, SALES])),
     st.sets(st.sampled_from([RUSSIAN, ENGLISH])),
     st.integers(0, 3),
-    rooms,
-    rooms,
+    capacities,
+    capacities,
     st.none() | moments,
 )
 people_there = st.lists(everybody, max_size=5).map(lambda people: [replace(one, id=n) for n, one in enumerate(people, start=1)])
@@ -135,10 +135,10 @@ def test_no_limit_is_passed_nobody_mismatched_and_nothing_given_twice(waiting, p
     for one in people:
         for kind in (False, True):
             given_to = [dialog_id for dialog_id, operator_id in pairs if operator_id == one.id]
-            count = sum(dialogs[dialog_id].place[2] == kind for dialog_id in given_to)
-            assert count <= max(one.room[kind], 0)
+            count = sum(dialogs[dialog_id].queue[2] == kind for dialog_id in given_to)
+            assert count <= max(one.capacity[kind], 0)
     for dialog_id, operator_id in pairs:
-        department, language, _ = dialogs[dialog_id].place
+        department, language, _ = dialogs[dialog_id].queue
         assert language in persons[operator_id].languages
         assert department is None or department in persons[operator_id].departments
 
@@ -148,17 +148,17 @@ def test_the_people_know_afterwards_what_they_have(waiting, people):
     working = copies(people)
     pairs = plan(waiting, working, choose=first)
     _, desks = replay(waiting, people, pairs)
-    assert [(one.open, one.room) for one in working] == [(desk.open, desk.room) for desk in desks]
+    assert [(one.open, one.capacity) for one in working] == [(desk.open, desk.capacity) for desk in desks]
 
 
 @given(queues, people_there, st.integers(1, 4))
-def test_a_plan_of_long_queues_heads_is_the_beginning_of_the_whole_plan(waiting, people, known):
+def test_a_plan_of_long_queues_oldest_dialogs_is_the_beginning_of_the_whole_plan(waiting, people, known):
     """`cut`: what the rest of a queue would change is never guessed, and something is given when anything can be."""
     whole = plan(waiting, copies(people), choose=first)
     told, counts = [], {}
     for dialog in sorted(waiting, key=lambda dialog: (dialog.created_at, dialog.id)):
-        counts[dialog.place] = counts.get(dialog.place, 0) + 1
-        if counts[dialog.place] <= known:
+        counts[dialog.queue] = counts.get(dialog.queue, 0) + 1
+        if counts[dialog.queue] <= known:
             told.append(dialog)
     cut = frozenset(place for place, count in counts.items() if count >= known)
     pairs = plan(told, copies(people), cut=cut, choose=first)

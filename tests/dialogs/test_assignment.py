@@ -6,15 +6,17 @@ from datetime import timedelta
 import pytest
 
 from dialogs import tasks
-from dialogs.actions import assigner
-from dialogs.actions.assignment import return_to_queue, take, transfer_to_department, transfer_to_operator
+from dialogs.actions import unpicked
+from dialogs.actions.assignment_by_hand import return_to_queue, take, transfer_to_department, transfer_to_operator
 from dialogs.actions.conversation import answer, close_by_operator, close_by_visitor
 from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
+from dialogs.events import ConfirmedWarning, PickedUp, Queue, Transferred, TransferTarget, Unassigned, UnassignedReason
 from dialogs.models import Dialog, DialogEvent, EventKind, Message, State
-from operators.actions import acted
+from operators.actions.status import note_of_act
 from operators.models import Account, Assignment, Department, Operator
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.database.statements import run_together
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ class TestTaking:
         take(dialog.pk, online_anna)
         assert fresh(dialog).state == State.CHATTING
         assert (dialog.assigned_at, dialog.pickup_by, dialog.pickup_from) == (None, None, None)
-        assert event(dialog, EventKind.PICKED_UP).data == {}
+        assert event(dialog, EventKind.PICKED_UP).details == PickedUp()
 
     def test_it_forgets_who_let_it_wait(self, dialog, anna, boris):
         take(dialog.pk, anna)
@@ -136,11 +138,11 @@ class TestLimits:
             act(dialog.pk, full)
         act(dialog.pk, full, confirmed=True)
         assert fresh(dialog).operator == full
-        assert event(dialog, EventKind.PICKED_UP).data == {"warned": ["at_limit"]}
+        assert event(dialog, EventKind.PICKED_UP).details == PickedUp(warned=(ConfirmedWarning.AT_LIMIT,))
 
     def test_a_confirmation_without_need_is_recorded_as_nothing(self, dialog, anna):
         take(dialog.pk, anna, confirmed=True)
-        assert event(dialog, EventKind.PICKED_UP).data == {}
+        assert event(dialog, EventKind.PICKED_UP).details == PickedUp()
 
     def test_a_dialog_of_the_other_kind_is_not_asked_about(self, full, dialog):
         Dialog.objects.filter(pk=dialog.pk).update(is_offline=False)
@@ -202,8 +204,8 @@ class TestTakingOver:
         with refused(NeedsConfirmation, "You have 1 offline dialog; the limit is 1"):
             take(dialog.pk, vera, instead_of=anna.pk)
         take(dialog.pk, vera, instead_of=anna.pk, confirmed=True)
-        expected = {"warned": ["at_limit"], "operator": anna.pk, "who": "Anna"}
-        assert dialog.events.filter(kind=EventKind.PICKED_UP).last().data == expected
+        expected = PickedUp(warned=(ConfirmedWarning.AT_LIMIT,), from_operator_id=anna.pk, from_operator_name="Anna")
+        assert dialog.events.filter(kind=EventKind.PICKED_UP).last().details == expected
 
 
 class TestAnswering:
@@ -244,14 +246,13 @@ class TestTransferToAnOperator:
         assert (dialog.operator, dialog.state) == (online_boris, State.QUEUE)
         said = event(dialog, EventKind.TRANSFERRED)
         assert (said.actor, said.at) == (anna, dialog.assigned_at)
-        assert said.data == {
-            "from": "Anna",
-            "from_department": "Support",
-            "to": "operator",
-            "operator": online_boris.pk,
-            "who": "Boris",
-            "warned": [],
-        }
+        assert said.details == Transferred(
+            to=TransferTarget.OPERATOR,
+            operator_id=online_boris.pk,
+            operator_name="Boris",
+            from_name="Anna",
+            from_department="Support",
+        )
 
     @pytest.mark.parametrize(("own", "seconds"), [(None, 60), (5, 5), (0, 0)])
     def test_it_has_the_pick_up_time_of_its_department_or_the_accounts(self, account, dialog, vera, online_anna, own, seconds):
@@ -278,7 +279,7 @@ class TestTransferToAnOperator:
             transfer_to_operator(dialog.pk, vera, clara.pk)
         transfer_to_operator(dialog.pk, vera, clara.pk, confirmed=True)
         assert fresh(dialog).operator == clara
-        assert event(dialog, EventKind.TRANSFERRED).data["warned"] == ["at_limit", "not_online", "not_spoken"]
+        assert event(dialog, EventKind.TRANSFERRED).details.warned == ("at_limit", "not_online", "not_spoken")
 
     @pytest.mark.parametrize(
         ("languages", "status", "seen_ago", "warned"),
@@ -297,7 +298,7 @@ class TestTransferToAnOperator:
             with refused(NeedsConfirmation):
                 transfer_to_operator(dialog.pk, vera, clara.pk)
         transfer_to_operator(dialog.pk, vera, clara.pk, confirmed=bool(warned))
-        assert event(dialog, EventKind.TRANSFERRED).data["warned"] == warned
+        assert event(dialog, EventKind.TRANSFERRED).details.warned == tuple(warned)
 
     def test_the_target_is_asked_about_not_who_hands_it_on(self, account, dialog, anna, online_boris):
         take(dialog.pk, anna)
@@ -322,19 +323,19 @@ class TestTransferToAnOperator:
         take(dialog.pk, anna)
         transfer_to_operator(dialog.pk, anna, online_boris.pk)
         by = fresh(dialog).pickup_by
-        assert assigner.return_unpicked(by - timedelta(microseconds=1)) == 0
-        assert assigner.return_unpicked(by) == 1
+        assert unpicked.return_unpicked(by - timedelta(microseconds=1)) == 0
+        assert unpicked.return_unpicked(by) == 1
         fresh(dialog)
         assert (dialog.operator, dialog.state, set(dialog.passed_over)) == (None, State.QUEUE, {str(online_boris.pk)})
         back = event(dialog, EventKind.UNASSIGNED)
-        assert (back.at, back.data) == (
-            by, {"operator": online_boris.pk, "who": "Boris", "reason": "not_picked_up", "to": "offline"}
-        )  # fmt: skip
+        reason = UnassignedReason.NOT_PICKED_UP
+        returned = Unassigned(operator_id=online_boris.pk, operator_name="Boris", reason=reason, queue=Queue.OFFLINE)
+        assert (back.at, back.details) == (by, returned)
 
     def test_whoever_was_away_when_it_came_cannot_lose_it_by_that(self, dialog, anna, boris):
         take(dialog.pk, anna)
         transfer_to_operator(dialog.pk, anna, boris.pk, confirmed=True)
-        assert assigner.return_unpicked(database_now()) == 0
+        assert unpicked.return_unpicked(database_now()) == 0
         assert fresh(dialog).operator == boris
 
 
@@ -347,9 +348,13 @@ class TestTransferToADepartment:
         assert (dialog.department.slug, dialog.operator, dialog.state) == ("sales", None, State.QUEUE)
         assert (dialog.created_at, dialog.number) == (created_at, number)
         said = event(dialog, EventKind.TRANSFERRED)
-        assert said.data == {
-            "from": "Anna", "from_department": "Support", "to": "department", "department": "Sales", "queue": "offline"
-        }  # fmt: skip
+        assert said.details == Transferred(
+            to=TransferTarget.DEPARTMENT,
+            department="Sales",
+            queue=Queue.OFFLINE,
+            from_name="Anna",
+            from_department="Support",
+        )
         assert set(dialog.passed_over) == {str(anna.pk)}
 
     def test_a_held_one_may_go_back_to_its_own(self, account, dialog, anna):
@@ -377,7 +382,8 @@ class TestReturningToTheQueue:
         fresh(dialog)
         assert (dialog.operator, dialog.state, dialog.created_at) == (None, State.QUEUE, created_at)
         said = event(dialog, EventKind.TRANSFERRED)
-        assert said.data == {"from": "Anna", "from_department": "Support", "to": "queue", "queue": "offline"}
+        before = {"from_name": "Anna", "from_department": "Support"}
+        assert said.details == Transferred(to=TransferTarget.QUEUE, queue=Queue.OFFLINE, **before)
 
     def test_not_what_waits_there_already(self, dialog, vera):
         with refused(Refused, "The dialog waits in the queue already"):
@@ -391,7 +397,7 @@ class TestReturningToTheQueue:
         return_to_queue(dialog.pk, online_anna)
         tasks.assign_dialogs()
         assert fresh(dialog).operator is None
-        acted(online_anna)
+        run_together(note_of_act(online_anna))
         tasks.assign_dialogs()
         assert fresh(dialog).operator == online_anna
 
@@ -401,7 +407,7 @@ class TestReturningToTheQueue:
         boris = people.make_operator(account, "boris", online=True)
         take(people.start_dialog(account).pk, boris)
         return_to_queue(dialog.pk, online_anna)
-        acted(online_anna)
+        run_together(note_of_act(online_anna))
         tasks.assign_dialogs()
         assert fresh(dialog).operator == boris
 

@@ -10,17 +10,19 @@ from time import monotonic
 import pytest
 from django.db import connection, transaction
 
-from dialogs.actions import assigner, candidates, deadlines
-from dialogs.actions.assignment import return_to_queue, take, transfer_to_operator
+from dialogs.actions import automatic_assignment, deadlines, free_operators, unpicked
+from dialogs.actions.assignment_by_hand import return_to_queue, take, transfer_to_operator
 from dialogs.actions.conversation import close_by_operator
 from dialogs.actions.errors import AlreadyTaken, DialogClosed, NeedsConfirmation, NotYours, Refused
 from dialogs.models import OPEN_STATES, Dialog, DialogEvent, EventKind, State
-from dialogs.queues import held, others, queued, section_of
-from operators.actions import set_status
+from dialogs.reading.queues import held, others, queued
+from dialogs.reading.rights import facts_of
+from dialogs.rules.sections import section_of
+from operators.actions.status import set_status
 from operators.models import Assignment, Operator, Role
 from tests import people
 from tests.dialogs.test_concurrency import at_once
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,10 +30,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=[candidates.FEW, 0], ids=["few", "many"])
+@pytest.fixture(params=[free_operators.FEW, 0], ids=["few", "many"])
 def few_or_many(request, monkeypatch):
-    """People are locked with the heads of the queues, or counted again once they are chosen."""
-    monkeypatch.setattr(candidates, "FEW", request.param)
+    """Operators are locked with the oldest dialogs of the queues, or counted again once they are chosen."""
+    monkeypatch.setattr(free_operators, "FEW", request.param)
 
 
 def test_sixteen_hands_at_the_same_dialogs_give_each_one_owner(account):
@@ -66,7 +68,7 @@ def test_three_assigners_keep_to_the_limits_while_statuses_change(account, few_o
 
     def assigns():
         for _ in range(15):
-            assigner.assign(account.pk)
+            automatic_assignment.assign(account.pk)
 
     def flips():
         dice = random.Random(5)
@@ -76,7 +78,7 @@ def test_three_assigners_keep_to_the_limits_while_statuses_change(account, few_o
     assert at_once(assigns, assigns, assigns, flips) == [None] * 4
     for operator in operators:
         set_status(operator, "online")
-    assigner.assign(account.pk)
+    automatic_assignment.assign(account.pk)
     given = list(DialogEvent.objects.filter(kind=EventKind.ASSIGNED).values_list("dialog", "data__operator"))
     assert len({dialog for dialog, _ in given}) == len(given) == 24, "nothing was taken back meanwhile: each is given once"
     assert Counter(operator for _, operator in given) == {operator.pk: 3 for operator in operators}
@@ -108,7 +110,7 @@ def test_hands_assigners_sweeps_and_returns_at_once(account, few_or_many):
     until = monotonic() + SECONDS
 
     def works(operator):
-        """A hand that takes what it comes across, and hands on, returns and closes what it has."""
+        """An operator who takes every dialog in sight, and transfers, returns and closes what they have."""
         dice, done = random.Random(operator.pk), Counter()
         while monotonic() < until:
             own = list(held(operator).values_list("pk", flat=True))
@@ -134,9 +136,9 @@ def test_hands_assigners_sweeps_and_returns_at_once(account, few_or_many):
 
     results = at_once(
         *(partial(works, operator) for operator in staff),
-        *[partial(again_and_again, partial(assigner.assign, account.pk))] * 3,
+        *[partial(again_and_again, partial(automatic_assignment.assign, account.pk))] * 3,
         partial(again_and_again, deadlines.advance_due_dialogs),
-        partial(again_and_again, lambda: assigner.return_unpicked(database_now())),
+        partial(again_and_again, lambda: unpicked.return_unpicked(database_now())),
     )
     assert not [result for result in results if isinstance(result, Exception)]
     done = sum(results[:16], Counter())
@@ -161,7 +163,7 @@ def test_an_assigner_that_stands_still_holds_up_its_own_account_for_as_long(capl
     def stands_still():
         try:
             with transaction.atomic():
-                candidates.lock_and_read(held.account_id)
+                free_operators.lock_and_read(held.account_id)
                 is_held.set()
                 may_end.wait(30)
         finally:
@@ -171,7 +173,7 @@ def test_an_assigner_that_stands_still_holds_up_its_own_account_for_as_long(capl
     other.start()
     try:
         assert is_held.wait(10)
-        assert assigner.assign_waiting() == 1
+        assert automatic_assignment.assign_waiting() == 1
     finally:
         may_end.set()
         other.join()
@@ -179,7 +181,7 @@ def test_an_assigner_that_stands_still_holds_up_its_own_account_for_as_long(capl
     for dialog in (held, free):
         dialog.refresh_from_db()
     assert (held.operator, free.operator) == (None, boris)
-    assert assigner.assign_waiting() == 1
+    assert automatic_assignment.assign_waiting() == 1
     held.refresh_from_db()
     assert held.operator == anna
 
@@ -191,7 +193,7 @@ def _told_by_the_events(limit: int) -> dict[int, int]:
     for event in DialogEvent.objects.order_by("at", "pk"):
         pk, holder = event.dialog_id, holders.get(event.dialog_id)
         if event.kind == EventKind.ASSIGNED:
-            operator = event.data["operator"]
+            operator = event.details.operator_id
             assert holder is None, f"{pk} was given to {operator} while {holder} had it"
             held_by_now = sum(1 for other, who in holders.items() if who == operator and kinds[other] == kinds[pk])
             assert held_by_now < limit, f"{operator} was given {pk} by itself with {held_by_now} dialogs"
@@ -200,12 +202,12 @@ def _told_by_the_events(limit: int) -> dict[int, int]:
             assert holder in {None, event.actor_id}, f"{event.actor_id} took {pk} while {holder} had it"
             holders[pk] = event.actor_id
         elif event.kind == EventKind.UNASSIGNED:
-            assert holders.pop(pk) == event.data["operator"]
+            assert holders.pop(pk) == event.details.operator_id
         elif event.kind == EventKind.TRANSFERRED:
             assert holder == event.actor_id
             holders.pop(pk)
-            if event.data["to"] == "operator":
-                holders[pk] = event.data["operator"]
+            if event.details.to == "operator":
+                holders[pk] = event.details.operator_id
         elif event.kind == EventKind.CLOSED_BY_OPERATOR:
             assert holder == event.actor_id
             holders.pop(pk)
@@ -223,5 +225,4 @@ def _stands_in_one_section(account):
     opened = Dialog.objects.filter(state__in=OPEN_STATES)
     assert listed == Counter(opened.values_list("pk", flat=True))
     for dialog in opened:
-        facts = {"state": dialog.state, "is_offline": dialog.is_offline, "in_workspace": dialog.in_workspace}
-        assert section_of(**facts, holder_id=dialog.operator_id, viewer_id=viewer.pk) is not None
+        assert section_of(facts_of(dialog), viewer.pk) is not None

@@ -8,12 +8,12 @@ import pytest
 
 from dialogs.live import caps, requests, streams, tickets
 from dialogs.live.caps import CapReached, Caps, Window
-from operators.actions import sign_out
+from operators.actions.status import sign_out
 from tests import people
 from tests.dialogs import test_live
 from tests.dialogs.test_live import post
 from tests.dialogs.test_streams import Socket, workspace_ticket
-from webim_offline.security_log import MOST_LINES
+from webim_offline.foundation.logs.security import MOST_LINES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 visit_ticket = test_live.TestApp.ticket
@@ -49,18 +49,18 @@ def is_open(first):
 
 def test_a_page_has_one_stream_the_newer_one(visitor, monkeypatch):
     monkeypatch.setattr(caps, "MOST_OPENED_BY_PAGE", 1000)
-    monkeypatch.setattr("dialogs.live.app.MOST_REQUESTS", 1000)
+    monkeypatch.setattr("dialogs.live.visit_handlers.MOST_REQUESTS", 1000)
     ticket = visit_ticket(visitor)
 
     async def story(app):
         sockets = [(await opened(app, ticket))[0] for _ in range(232)]
         ends = [await socket.hear() for socket in sockets[:-1]]
         await asyncio.gather(*(socket.task for socket in sockets[:-1]))
-        held = len(app.streams), dict(app.caps.held), len(app.newest_streams._of_page)
-        app._heard([f"visitor:{visitor.pk}"])
+        held = len(app.state.streams), dict(app.state.caps.held), len(app.visit_handlers.newest_streams._of_page)
+        app.upkeep.heard([f"visitor:{visitor.pk}"])
         last = await sockets[-1].hear()
         await sockets[-1].hang_up()
-        return set(ends), held, last["changed"], dict(app.caps.held), app.newest_streams._of_page
+        return set(ends), held, last["changed"], dict(app.state.caps.held), app.visit_handlers.newest_streams._of_page
 
     ends, held, still_told, left, places = live(story)
     assert ends == {(streams.REPLACED, "a newer stream of this page took its place")}
@@ -75,7 +75,7 @@ def test_two_tabs_of_one_person_leave_each_other_alone(visitor):
     async def story(app):
         sockets = [(await opened(app, ticket))[0] for ticket in ticket_of]
         quiet = [await socket.quiet(0.3) for socket in sockets]
-        return quiet, len(app.streams)
+        return quiet, len(app.state.streams)
 
     assert live(story) == ([True, True], 2)
 
@@ -91,9 +91,16 @@ def test_a_page_holds_one_poll_the_newer_one(visitor):
         newer = asyncio.create_task(post(app, "/live/visit/poll", body))
         status, answer, _ = await asyncio.wait_for(older, 3)
         await asyncio.sleep(0.1)
-        held = app.polls, dict(app.caps.held)
-        app._heard([f"visitor:{visitor.pk}"])
-        return status, answer, held, (await asyncio.wait_for(newer, 3))[0], app.newest_polls._of_page, dict(app.caps.held)
+        held = app.state.polls.held, dict(app.state.caps.held)
+        app.upkeep.heard([f"visitor:{visitor.pk}"])
+        return (
+            status,
+            answer,
+            held,
+            (await asyncio.wait_for(newer, 3))[0],
+            app.visit_handlers.newest_polls._of_page,
+            dict(app.state.caps.held),
+        )
 
     status, answer, held, of_newer, places, left = live(story)
     assert (status, of_newer) == (409, 200)
@@ -150,7 +157,7 @@ def test_one_operator_holds_a_bounded_number_of_workspaces(account, anna, boris,
             socket = Socket(app, "/live/workspace/stream")
             socket.say({"ticket": ticket, "since": ""})
             heard.append(await socket.hear())
-        status = (await post(app, "/live/workspace/poll", {"ticket": own, "since": app.hub.position()}))[0]
+        status = (await post(app, "/live/workspace/poll", {"ticket": own, "since": app.state.hub.position()}))[0]
         return heard, status
 
     heard, status = live(story)
@@ -165,7 +172,9 @@ def test_one_network_holds_a_bounded_number_and_others_do_not_pay_for_it(account
 
     async def story(app):
         heard = [(await opened(app, ticket, peer="203.0.113.9"))[1] for ticket in ticket_of[:7]]
-        poll = (await post(app, "/live/visit/poll", hello(ticket_of[7]) | {"since": app.hub.position()}, peer="203.0.113.9"))[0]
+        poll = (await post(app, "/live/visit/poll", hello(ticket_of[7]) | {"since": app.state.hub.position()}, peer="203.0.113.9"))[
+            0
+        ]
         other = await opened(app, ticket_of[8], peer="203.0.113.10")
         return heard, poll, is_open(other[1])
 
@@ -186,7 +195,7 @@ def test_sockets_that_say_nothing_count_for_their_network(settings):
         for socket in silent:
             socket.task.cancel()
         await asyncio.gather(*(socket.task for socket in silent))
-        return closed, dict(app.caps.held)
+        return closed, dict(app.state.caps.held)
 
     assert live(story) == ([False] * 3 + [True] * 2, {})
 

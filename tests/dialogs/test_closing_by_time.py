@@ -6,15 +6,16 @@ import pytest
 
 from dialogs import tasks
 from dialogs.actions import deadlines, presence
-from dialogs.actions.assignment import take, transfer_to_operator
+from dialogs.actions.assignment_by_hand import take, transfer_to_operator
 from dialogs.actions.conversation import answer
 from dialogs.actions.errors import DialogClosed
+from dialogs.events import ClosedBySilence
 from dialogs.models import Dialog, EventKind, State, Visit
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from operators.models import Account, SettingChange
 from tests import people
 from tests.passing_time import fresh, let_pass, sweep
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 THREE_DAYS = timedelta(seconds=259_200)
 
@@ -53,7 +54,7 @@ class TestSilence:
         assert (dialog.state, dialog.operator) == (State.CLOSED_BY_OPERATOR, anna)
         assert dialog.closed_at == silent(dialog).at == dialog.last_message_at + THREE_DAYS
         assert dialog.closes_at == dialog.closed_at + timedelta(seconds=600)
-        assert (silent(dialog).actor, silent(dialog).data) == (None, {"after": 259_200})
+        assert (silent(dialog).actor, silent(dialog).details) == (None, ClosedBySilence(after=259_200))
         assert dialog.messages.count() == messages
 
     def test_not_sooner(self, dialog):

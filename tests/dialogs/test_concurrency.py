@@ -13,10 +13,13 @@ from django.core.management import call_command
 from django.db import connection
 
 from dialogs.actions import deadlines
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
+from dialogs.actions.conversation import answer
 from dialogs.actions.errors import AlreadyTaken
 from dialogs.models import Dialog, Message, State
-from operators.actions import change_settings, record_expiries, set_status, workspaces_seen
+from operators.actions.settings import change_settings
+from operators.actions.signs_of_life import record_expiries, workspaces_seen
+from operators.actions.status import set_status
 from operators.models import Operator, OperatorChange
 from tests import people
 
@@ -74,6 +77,21 @@ def test_one_key_sent_eight_times_at_once_is_one_message(account):
     assert {written.dialog.pk for written in results} == {Dialog.objects.get().pk}
     assert Message.objects.count() == 1
     assert [written.repeated for written in results].count(False) == 1
+
+
+def test_one_answer_sent_eight_times_at_once_is_one_answer(account):
+    anna, dialog = people.make_operator(account), people.start_dialog(account)
+    results = at_once(*(partial(answer, dialog.pk, anna, "It is on its way", key="the-same") for _ in range(8)))
+    assert {result.pk for result in results} == {dialog.pk}
+    assert Message.objects.filter(author=anna).count() == 1
+
+
+def test_one_key_sent_to_eight_dialogs_at_once_is_an_answer_in_each(account):
+    anna, dialogs = people.make_operator(account), [people.start_dialog(account) for _ in range(8)]
+    at_once(*(partial(answer, dialog.pk, anna, "It is on its way", key="the-same") for dialog in dialogs))
+    assert (
+        Message.objects.filter(author=anna).values("dialog").distinct().count() == Message.objects.filter(author=anna).count() == 8
+    )
 
 
 def test_numbers_are_unique_and_without_gaps_under_load(account):

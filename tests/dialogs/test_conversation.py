@@ -1,14 +1,14 @@
 """Starting, joining, answering and closing dialogs (S1, S2, M5, M10, Q6, Q9, B1)."""
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.actions.conversation import Contacts, answer, bring_into_workspace, close_by_operator, close_by_visitor
 from dialogs.actions.errors import AlreadyTaken, ContactsMissing, DialogClosed
 from dialogs.models import Dialog, EventKind, Message, StartState, State
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from tests import people
 
 
@@ -70,6 +70,45 @@ def test_an_answer_to_a_dialog_nobody_has_picks_it_up(account, anna):
     assert dialog.operator == anna
     assert dialog.waiting_since is None
     assert dialog.messages.filter(kind="operator").count() == 1
+
+
+def test_the_same_key_in_two_dialogs_makes_an_answer_in_each(account, anna):
+    """A key is made for one dialog's page: it says nothing about an answer elsewhere (B1)."""
+    first, second = people.start_dialog(account), people.start_dialog(account)
+    for dialog in (first, second, first):
+        answer(dialog.pk, anna, f"About {dialog}", key="the-same")
+    answers = Message.objects.filter(author=anna, client_key="the-same").order_by("dialog_id")
+    assert [(message.dialog_id, message.text) for message in answers] == [
+        (first.pk, f"About {first}"),
+        (second.pk, f"About {second}"),
+    ]
+
+
+def test_the_same_key_of_two_operators_makes_two_answers(account, anna, vera):
+    dialog = people.start_dialog(account)
+    answer(dialog.pk, anna, "From Anna", key="the-same")
+    take(dialog.pk, vera, instead_of=anna.pk)
+    answer(dialog.pk, vera, "From Vera", key="the-same")
+    assert [message.text for message in dialog.messages.filter(kind="operator")] == ["From Anna", "From Vera"]
+
+
+def test_a_visitors_key_is_used_once_whatever_dialog_it_went_to(account, anna):
+    """What a client sends again after the dialog was closed for good is what it sent before (B1)."""
+    change_settings(account, {"reopen_window": 0}, actor=None)
+    visitor = people.make_visitor(account)
+    first = people.write(visitor, key="the-same").dialog
+    close_by_visitor(visitor.pk, first.number)
+    assert people.write(visitor, key="the-same").repeated
+    assert Message.objects.filter(visitor=visitor).count() == 1
+
+
+def test_the_database_keeps_one_answer_for_a_key_in_a_dialog(account, anna):
+    dialog = people.start_dialog(account)
+    answer(dialog.pk, anna, "Once", key="the-same")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Message.objects.create(
+            dialog=dialog, kind="operator", author=anna, text="Twice", client_key="the-same", at=dialog.created_at, revision=99
+        )
 
 
 def test_a_message_after_closing_for_good_starts_a_new_dialog(account, anna):

@@ -1,6 +1,6 @@
 """Archiving a department in the admin tells how many dialogs wait in it (A5)."""
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.models import Dialog
 from operators.models import Department
 from tests import people

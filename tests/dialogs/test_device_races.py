@@ -13,7 +13,7 @@ from dialogs.models import Device, Dialog, EventKind, Visitor
 from operators.models import Account
 from tests import people
 from tests.dialogs.test_concurrency import at_once
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -49,6 +49,7 @@ def test_tokens_go_while_people_leave_return_and_alarms_ring(account, process):
     Account.objects.update(left_notice_after=1, offline_after=1)
     visitors = in_the_app(account, process, 40)
     over = threading.Event()
+    removed = {visitor.pk: threading.Event() for visitor in visitors}
 
     def sweeps():
         while not over.is_set():
@@ -59,6 +60,7 @@ def test_tokens_go_while_people_leave_return_and_alarms_ring(account, process):
         try:
             for visitor in visitors:
                 remove_token(account.pk, f"token-{visitor.pk}")
+                removed[visitor.pk].set()
         finally:
             time.sleep(1.5)
             over.set()
@@ -73,8 +75,8 @@ def test_tokens_go_while_people_leave_return_and_alarms_ring(account, process):
             people.arrive(visitor, process, "back")
 
     def arrivals_of_tokens():
-        time.sleep(1.0)
         for visitor in visitors[1::3]:
+            assert removed[visitor.pk].wait(60)  # a token that replaced the old one would leave nothing to remove
             set_token(visitor.pk, device=f"phone-{visitor.pk}", token=f"new-{visitor.pk}")
 
     assert at_once(sweeps, sweeps, removals, departures, returns, arrivals_of_tokens) == [None] * 6

@@ -8,10 +8,12 @@ from django.core.exceptions import ValidationError
 from dialogs.actions import deadlines
 from dialogs.actions.conversation import close_by_visitor
 from dialogs.actions.devices import MOST_DEVICES, device_used, remove_token, set_token
-from dialogs.models import LONGEST_DEVICE_KEY, LONGEST_PUSH_TOKEN, Device, Dialog, EventKind, Visitor
+from dialogs.events import Queue, Started, TokenLossReason, TokenRemoved
+from dialogs.models import LONGEST_DEVICE_KEY, LONGEST_PUSH_TOKEN, Device, EventKind, Visitor
 from operators.models import Account
 from tests import people
-from webim_offline.database_clock import database_now
+from tests.passing_time import fresh, let_pass
+from webim_offline.foundation.database.clock import database_now
 
 PHONE = "4b0f6a52-0c7e-4a4e-9a56-0d3f8a3f5f10"
 TABLET = "9d6dd1a7-6a0a-4bd5-8a8e-63a1f0c6b2aa"
@@ -33,11 +35,6 @@ def dialog(visitor):
     return people.start_dialog(visitor.account, visitor=visitor, from_app=True)
 
 
-def fresh(row):
-    row.refresh_from_db()
-    return row
-
-
 def codes(dialog):
     return list(dialog.messages.filter(kind="system").values_list("code", flat=True))
 
@@ -48,15 +45,7 @@ def history(dialog):
 
 def later(seconds, *, sweep=True):
     """As if `seconds` had passed, and the sweep had run."""
-    ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in ("away_since", "wake_at", "left_notice_at", "went_offline_at"):
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for account in Account.objects.all():
-        account.timeouts_changed_at -= ago
-        account.save()
+    let_pass(seconds)
     while sweep and deadlines.advance_due_dialogs():
         pass
 
@@ -80,7 +69,7 @@ class TestATokenKeepsTheDialogOnline:
         set_token(visitor.pk, device=PHONE, token=TOKEN)
         dialog = people.start_dialog(account, visitor=visitor, from_app=True)
         assert dialog.always_online
-        assert dialog.events.get(kind=EventKind.STARTED).data == {"to": "general", "has_token": True}
+        assert dialog.events.get(kind=EventKind.STARTED).details == Started(queue=Queue.GENERAL, has_token=True)
         people.depart(visitor, process)
         later(9999)
         assert is_online(dialog)
@@ -158,7 +147,7 @@ class TestWithoutAToken:
         assert not dialog.is_offline, "never at once offline"
         assert dialog.wake_at == dialog.away_since + timedelta(seconds=120)
         removed = dialog.events.get(kind=EventKind.TOKEN_REMOVED)
-        assert (removed.at, removed.data) == (dialog.away_since, {"reason": reason, "away": True})
+        assert (removed.at, removed.details) == (dialog.away_since, TokenRemoved(reason=TokenLossReason(reason), is_away=True))
         later(1300)
         assert fresh(dialog).is_offline
         people.arrive(visitor, process, "page-2")
@@ -168,7 +157,9 @@ class TestWithoutAToken:
         set_token(visitor.pk, device=PHONE, token=TOKEN)
         remove_token(visitor.account_id, TOKEN)
         assert is_online(dialog)
-        assert dialog.events.get(kind=EventKind.TOKEN_REMOVED).data == {"reason": "invalid", "away": False}
+        assert dialog.events.get(kind=EventKind.TOKEN_REMOVED).details == TokenRemoved(
+            reason=TokenLossReason.INVALID, is_away=False
+        )
         people.depart(visitor, process)
         assert fresh(dialog).away_since == fresh(visitor).left_at
 
@@ -228,7 +219,7 @@ class TestWhoseTokenItIs:
         else:
             set_token(oleg.pk, device=PHONE, token={"the same token": TOKEN, "another token": "other", "none": "none"}[told])
         assert fresh(dialog).away_since is not None
-        assert dialog.events.get(kind=EventKind.TOKEN_REMOVED).data == {"reason": "moved", "away": True}
+        assert dialog.events.get(kind=EventKind.TOKEN_REMOVED).details == TokenRemoved(reason=TokenLossReason.MOVED, is_away=True)
         assert is_online(his) is (told != "none")
         device = Device.objects.get()
         assert (device.visitor, device.platform) == (oleg, "ios")
@@ -388,8 +379,8 @@ class TestTheWorkspace:
         dialog = people.start_dialog(account, visitor=visitor, from_app=True)
 
         def place():
-            shown = {panel.key: panel.dialogs for panel in client.get("/workspace/").context["panels"]}
-            return [key for key, dialogs in shown.items() if dialog in dialogs]
+            shown = {panel.key: [card.number for card in panel.cards] for panel in client.get("/workspace/").context["panels"]}
+            return [key for key, numbers in shown.items() if dialog.number in numbers]
 
         assert place() == ["offline"]
         set_token(visitor.pk, device=PHONE, token=TOKEN)

@@ -6,10 +6,10 @@ from django.test.utils import CaptureQueriesContext
 
 from dialogs.actions.conversation import answer
 from dialogs.actions.ledger import record_deliveries
-from dialogs.evidence import start_sentence
 from dialogs.models import Delivery, DeliveryStatus, Dialog, EventKind, Message, MessageKind
+from dialogs.reading.evidence import start_sentence
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 LIST = "/admin/dialogs/dialog/"
 

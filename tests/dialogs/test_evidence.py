@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import translation
 
-from dialogs.evidence import start_sentence
 from dialogs.models import Dialog
+from dialogs.reading.evidence import start_sentence
 from tests import people
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

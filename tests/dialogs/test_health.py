@@ -1,22 +1,19 @@
 """/healthz: well only when the database, both workers and beat are (interfaces.md, "Addresses")."""
 
 import threading
-from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
-import time_machine
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.test import Client
 
-from dialogs import beat, tasks
-from dialogs.actions import deadlines
+from dialogs import tasks
+from dialogs.actions import pulse as pulses
 from dialogs.models import Pulse
-from dialogs.views import health
-from webim_offline.celery import app as celery
-from webim_offline.database_clock import database_now
+from webim_offline import health
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -142,72 +139,6 @@ def test_the_sweep_gives_its_pulse(client):
 
 def test_a_new_start_forgets_the_earlier_ones_pulses(client):
     pulse(Pulse.LEASES, ago=3)
-    deadlines.forget_beats()
+    pulses.forget_beats()
     assert client.get("/healthz").status_code == 503
     assert Pulse.objects.get().name == Pulse.LEASES  # P9 measures an outage by it
-
-
-class TestBeat:
-    @pytest.fixture
-    def scheduler(self, monkeypatch):
-        """Beat's scheduler, with nothing to send."""
-        monkeypatch.setattr(beat.DatabaseScheduler, "tick", lambda self: 7.0)
-        scheduler = beat.PulseScheduler.__new__(beat.PulseScheduler)
-        scheduler._heap = []
-        Pulse.objects.filter(name=Pulse.BEAT).delete()
-        return scheduler
-
-    def test_a_tick_is_a_pulse(self, scheduler):
-        assert scheduler.tick() == 1.0
-        assert Pulse.objects.filter(name=Pulse.BEAT).exists()
-
-    def test_at_most_one_pulse_a_second(self, scheduler, monkeypatch):
-        given = []
-        monkeypatch.setattr(deadlines, "beat", given.append)
-        for _ in range(5):
-            scheduler.tick()
-        assert given == [Pulse.BEAT]
-
-    @pytest.mark.django_db(transaction=True)  # it gives the connection up
-    def test_a_lost_database_does_not_end_it(self, scheduler, monkeypatch):
-        def fails(name):
-            raise OperationalError("gone")
-
-        monkeypatch.setattr(deadlines, "beat", fails)
-        assert scheduler.tick() == 1.0
-        monkeypatch.undo()
-        monkeypatch.setattr(beat.DatabaseScheduler, "tick", lambda self: 7.0)
-        assert scheduler.tick() == 1.0
-        assert Pulse.objects.filter(name=Pulse.BEAT).exists()
-
-
-@pytest.mark.skipif(connection.vendor == "postgresql", reason="one database is enough for a clock in memory")
-@pytest.mark.django_db(transaction=True)  # the scheduler commits
-@pytest.mark.parametrize("hours", [1, -1, 24 * 7])
-def test_beat_goes_on_when_the_clock_is_set_to_and_fro(hours):
-    """Z3: what has become due is rung, and the clock set back stops nothing."""
-    rung = []
-
-    class Scheduler(beat.PulseScheduler):
-        def apply_entry(self, entry, producer=None):
-            if entry.schedule.run_every == timedelta(seconds=1):  # the others come later, and are no matter here
-                rung.append(entry.name)
-
-        def sync(self):
-            """Nothing: it would write when the process ends, too."""
-
-    def seconds(count):
-        rung.clear()
-        for _ in range(count):
-            while scheduler.tick() == 0:
-                pass
-            clock.shift(1)
-        return Counter(rung)
-
-    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False) as clock:
-        scheduler = Scheduler(app=celery)
-        usual = seconds(5)
-        for step in (hours, -hours):
-            clock.shift(step * 3600)
-            assert set(seconds(5)) == set(usual)
-            assert min(Counter(rung).values()) >= 4

@@ -11,7 +11,7 @@ from dialogs.actions.ledger import record_deliveries
 from dialogs.actions.record import dialog_channel
 from dialogs.models import Delivery, DeliveryStatus, EventKind
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def line(dialog, status, *, recipient="left@north.example", written=None, after=
 
 def told(dialog):
     rows = dialog.events.filter(kind=EventKind.DELIVERY)
-    return [(event.data["recipient"], event.data["status"], event.at, event.data["after"]) for event in rows]
+    return [(event.details.recipient, event.details.status, event.at, event.details.after) for event in rows]
 
 
 def test_each_change_of_status_is_an_event_with_its_own_moment(dialog):
@@ -52,7 +52,7 @@ def test_each_change_of_status_is_an_event_with_its_own_moment(dialog):
 
 def test_what_the_server_said_is_kept_with_a_refusal(dialog):
     record_deliveries([line(dialog, DeliveryStatus.REFUSED, detail="550 no such user")])
-    assert dialog.events.get(kind=EventKind.DELIVERY).data["detail"] == "550 no such user"
+    assert dialog.events.get(kind=EventKind.DELIVERY).details.detail == "550 no such user"
 
 
 def test_events_move_the_revision_and_wait_for_nobody(dialog):

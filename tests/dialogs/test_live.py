@@ -10,12 +10,12 @@ from django.db import OperationalError
 
 from dialogs.actions import presence as actions
 from dialogs.actions.presence import Arrival
-from dialogs.live import service, tickets
+from dialogs.live import service_states, tickets
 from dialogs.live.app import LiveApp
 from dialogs.live.hub import Hub
 from dialogs.live.presence import Visits
 from dialogs.models import Visit, Visitor
-from operators.actions import sign_out
+from operators.actions.status import sign_out
 from tests import people
 
 
@@ -264,7 +264,7 @@ class TestHub:
         hub.heard(["board"])
         hub.leave(["board", f"own:{id(ears[0])}"], ears[0])
         hub.heard(["board", f"own:{id(ears[0])}"])
-        hub.doubt_everything()
+        hub.invalidate_all()
         assert [ear.heard for ear in ears] == [1, 3, 3]
         for ear in ears:
             hub.leave(["board", f"own:{id(ear)}"], ear)
@@ -360,11 +360,11 @@ class TestApp:
 
         async def run():
             app = LiveApp()
-            await app.start()
+            app.upkeep.start()
             try:
                 return await story(app)
             finally:
-                await app.stop()
+                await app.upkeep.stop()
 
         return asyncio.run(run())
 
@@ -395,12 +395,12 @@ class TestApp:
     def test_nobody_is_let_in_before_the_sites_of_the_account_could_be_read(self, visitor, monkeypatch, path):
         """X5: with the database away a page is told to come again; it is not let in unchecked."""
         ticket = self.ticket(visitor)
-        monkeypatch.setattr(service.Board, "read", away)
-        monkeypatch.setattr(service, "FIRST_READ", 0.3)
+        monkeypatch.setattr(service_states.ServiceStates, "read", away)
+        monkeypatch.setattr(service_states, "FIRST_READ", 0.3)
 
         async def story(app):
             status, _, headers = await post(app, f"/live/visit/{path}", {"ticket": ticket})
-            refused = status, headers[b"retry-after"], headers[b"access-control-allow-origin"], dict(app.visits.alive)
+            refused = status, headers[b"retry-after"], headers[b"access-control-allow-origin"], dict(app.state.visits.alive)
             monkeypatch.undo()
             await asyncio.sleep(1.2)
             return refused, (await post(app, "/live/visit/beat", {"ticket": ticket}))[0]
@@ -416,11 +416,11 @@ class TestApp:
             monkeypatch.setattr(actions, "visits_ended", away)
             await post(app, "/live/visit/bye", {"ticket": ticket})
             await asyncio.sleep(3)
-            unwritten = len(app.unwritten)
+            unwritten = len(app.upkeep.visits.unwritten)
             await post(app, "/live/visit/beat", {"ticket": ticket})
             monkeypatch.undo()
             await asyncio.sleep(2)
-            return unwritten, app.unwritten
+            return unwritten, app.upkeep.visits.unwritten
 
         assert self.live(story) == (1, [])
         assert Visitor.objects.get(pk=visitor.pk).is_present
@@ -439,7 +439,7 @@ class TestApp:
                 given[answer[0], answer[2].get(b"retry-after")] += 1
             after = [(await post(app, "/live/visit/beat", {"ticket": ticket}))[0] for ticket in tickets_of]
             await asyncio.sleep(0.7)
-            return given, after, len(app.visits.alive), len(app.visits.arrivals)
+            return given, after, len(app.state.visits.alive), len(app.state.visits.arrivals)
 
         given, after, alive, waiting = self.live(story)
         assert given == {(204, None): 100, (429, b"5"): 2900}
@@ -447,11 +447,11 @@ class TestApp:
         assert Visit.objects.count() == 101
 
     def test_a_page_that_asks_too_often_is_told_to_wait(self, account, visitor, monkeypatch):
-        monkeypatch.setattr("dialogs.live.app.MOST_REQUESTS", 3)
+        monkeypatch.setattr("dialogs.live.visit_handlers.MOST_REQUESTS", 3)
         eager, other = self.ticket(visitor), self.ticket(people.make_visitor(account))
 
         async def story(app):
-            app.requests.seconds = 1.0
+            app.visit_handlers.requests.seconds = 1.0
             answers = [await post(app, f"/live/visit/{verb}", {"ticket": eager}) for verb in ("beat", "beat", "bye", "beat", "bye")]
             others = (await post(app, "/live/visit/beat", {"ticket": other}))[0]
             await asyncio.sleep(1.1)
@@ -460,7 +460,7 @@ class TestApp:
                 [(status, headers.get(b"retry-after")) for status, _, headers in answers],
                 others,
                 later,
-                len(app.requests.counts),
+                len(app.visit_handlers.requests.counts),
             )
 
         given, others, later, counted = self.live(story)
@@ -468,7 +468,7 @@ class TestApp:
         assert (others, later, counted) == (204, 204, 1)
 
     def test_a_process_that_is_full_says_so(self, account, visitor, monkeypatch):
-        monkeypatch.setattr("dialogs.live.app.MOST_HELD", 1)
+        monkeypatch.setattr("dialogs.live.visit_handlers.MOST_HELD", 1)
         tickets_of = [self.ticket(visitor), self.ticket(people.make_visitor(account))]
 
         async def story(app):
@@ -494,7 +494,7 @@ class TestApp:
         asked = [(f"/live/visit/{verb}", workspaces) for verb in ("beat", "poll", "bye")] + [("/live/workspace/poll", pages)]
 
         async def story(app):
-            return [(await post(app, path, {"ticket": ticket}))[:2] for path, ticket in asked], len(app.visits.alive)
+            return [(await post(app, path, {"ticket": ticket}))[:2] for path, ticket in asked], len(app.state.visits.alive)
 
         assert self.live(story) == ([(401, {"error": "ticket: for another purpose"})] * 4, 0)
 
@@ -513,7 +513,7 @@ class TestApp:
             return await asyncio.to_thread(lambda: Visitor.objects.get(pk=visitor.pk).is_present)
 
         assert self.live(story)
-        assert "_keep_presence failed" in caplog.text
+        assert "keep_presence failed" in caplog.text
 
     def test_a_poll_learns_at_once_that_the_service_went_online(self, account, visitor, anna):
         ticket = self.ticket(visitor)
@@ -544,7 +544,7 @@ class TestApp:
                 body = {"ticket": ticket, "since": first["since"], "service": "offline"}
                 polls.append(asyncio.create_task(post(app, "/live/visit/poll", body)))
             await asyncio.sleep(0.3)
-            app._heard([f"visitor:{visitor.pk}"])
+            app.upkeep.heard([f"visitor:{visitor.pk}"])
             _, answer, _ = await asyncio.wait_for(polls[0], 2)
             await asyncio.sleep(0.2)
             woken = polls[1].done()
@@ -566,15 +566,15 @@ class TestApp:
                 _, first, _ = await post(app, path, body | {"since": ""})
                 held.append(asyncio.create_task(post(app, path, body | {"since": first["since"]})))
             await asyncio.sleep(0.3)
-            polls = app.polls
-            monkeypatch.setattr(app.board, "knows", lambda _: False)
-            monkeypatch.setattr(app.board, "read", away)
+            polls = app.state.polls.held
+            monkeypatch.setattr(app.state.service_states, "knows", lambda _: False)
+            monkeypatch.setattr(app.state.service_states, "read", away)
             held.append(asyncio.create_task(post(app, "/live/visit/beat", {"ticket": ticket})))
             await asyncio.sleep(0.1)
             for request in held:
                 request.cancel()
             answers = await asyncio.gather(*held)
-            return polls, [(status, answer) for status, answer, _ in answers], app.polls, app.hub._waiting
+            return polls, [(status, answer) for status, answer, _ in answers], app.state.polls.held, app.state.hub._waiting
 
         polls, (visit, tab, beat), left, waiting = self.live(story)
         assert (polls, left, waiting) == (2, 0, {})
@@ -585,11 +585,11 @@ class TestApp:
     def test_hints_of_committed_actions_reach_the_hub(self, account, visitor):
         async def story(app):
             await asyncio.sleep(0.5)
-            position = app.hub.position()
+            position = app.state.hub.position()
             await asyncio.to_thread(people.write, visitor)
             for _ in range(40):
                 await asyncio.sleep(0.05)
-                if app.hub.changed([f"workspace:{account.pk}"], position):
+                if app.state.hub.changed([f"workspace:{account.pk}"], position):
                     return True
             return False
 
@@ -623,7 +623,7 @@ class TestApp:
             _, first, _ = await post(app, "/live/workspace/poll", {"ticket": ticket, "since": ""})
             poll = asyncio.create_task(post(app, "/live/workspace/poll", {"ticket": ticket, "since": first["since"]}))
             await asyncio.sleep(0.3)
-            app._heard([f"operator:{anna.pk}"])
+            app.upkeep.heard([f"operator:{anna.pk}"])
             return (await asyncio.wait_for(poll, 3))[0]
 
         assert self.live(story) == 200

@@ -18,7 +18,7 @@ from dialogs.tasks import forget_visitors
 from tests import people
 from tests.dialogs import test_live
 from tests.dialogs.test_live import post
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 PAGE = "page-000001"
 
@@ -305,7 +305,7 @@ class TestLive:
             await asyncio.to_thread(write, newcomer)
             for _ in range(60):
                 await asyncio.sleep(0.1)
-                if await asyncio.to_thread(lambda: Visit.objects.filter(process=app.process_id).exists()):
+                if await asyncio.to_thread(lambda: Visit.objects.filter(process=app.state.process_id).exists()):
                     return await asyncio.to_thread(LiveProcess.objects.count)
             return 0
 

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from dialogs.actions import deadlines, presence
+from dialogs.actions import deadlines, presence, setting_changes
 from dialogs.actions.conversation import close_by_visitor
-from dialogs.models import Dialog, EventKind, LiveProcess, Message, Pulse, Visit, Visitor
-from operators.actions import change_settings
+from dialogs.models import EventKind, LiveProcess, Message, Pulse, Visit, Visitor
+from operators.actions.settings import change_settings
 from tests import people
-from webim_offline.database_clock import database_now
-from webim_offline.steady_clock import steady_now
+from tests.passing_time import fresh, let_pass
+from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.steady_clock import steady_now
 
 
 @pytest.fixture
@@ -31,27 +32,9 @@ def codes(dialog):
     return list(dialog.messages.filter(kind="system").values_list("code", flat=True))
 
 
-def fresh(row):
-    row.refresh_from_db()
-    return row
-
-
 def sweep():
     while deadlines.advance_due_dialogs():
         pass
-
-
-def let_pass(seconds):
-    """Move everything stored about absences into the past, as if `seconds` had passed."""
-    ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in ("away_since", "wake_at", "left_notice_at", "went_offline_at"):
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for account in {d.account for d in Dialog.objects.all()}:
-        account.timeouts_changed_at -= ago
-        account.save()
 
 
 def test_the_card_is_labelled_the_moment_the_last_visit_ends(dialog, visitor, process):
@@ -238,7 +221,7 @@ def test_an_outage_is_not_shown_as_people_leaving(visitor, dialog, process):
 def test_a_database_that_hangs_in_the_middle_of_a_sweep_ages_nobody(visitor, dialog, process, monkeypatch):
     presence.end_lost_visits()
     before = database_now()
-    monkeypatch.setattr(presence, "database_now", iter([before, *[before + timedelta(minutes=2)] * 9]).__next__)
+    monkeypatch.setattr(presence.outages, "database_now", iter([before, *[before + timedelta(minutes=2)] * 9]).__next__)
     presence.end_lost_visits()
     monkeypatch.undo()
     assert fresh(visitor).is_present
@@ -336,7 +319,7 @@ def test_a_shorter_timeout_acts_on_visitors_already_gone(account, dialog, visito
     let_pass(600)
     account.refresh_from_db()
     change_settings(account, {"offline_after": 300}, actor=None)
-    deadlines.apply_setting_changes()
+    setting_changes.apply_setting_changes()
     sweep()
     fresh(dialog)
     account.refresh_from_db()
@@ -352,7 +335,7 @@ def test_one_poisoned_row_does_not_stop_the_clock(account, monkeypatch, process,
     for visitor in visitors:
         people.depart(visitor, process)
     let_pass(121)
-    real = deadlines.state.advance
+    real = deadlines.presence.advance
     bad = fresh(dialogs[1]).facts
 
     def failing(facts, timeouts, now):
@@ -360,7 +343,7 @@ def test_one_poisoned_row_does_not_stop_the_clock(account, monkeypatch, process,
             raise ZeroDivisionError
         return real(facts, timeouts, now)
 
-    monkeypatch.setattr(deadlines.state, "advance", failing)
+    monkeypatch.setattr(deadlines.presence, "advance", failing)
     sweep()
     assert [codes(d) for d in dialogs] == [["left"], [], ["left"]]
     assert fresh(dialogs[1]).wake_at > database_now() + timedelta(minutes=59)

@@ -5,15 +5,19 @@ from datetime import timedelta
 import pytest
 
 from dialogs import tasks
-from dialogs.actions.assignment import take, transfer_to_operator
+from dialogs.actions.assignment_by_hand import take, transfer_to_operator
 from dialogs.actions.conversation import answer, close_by_operator, close_by_visitor
+from dialogs.events import ClosedForGood, Queue, Reopened
 from dialogs.models import OPEN_STATES, REOPENABLE_STATES, Device, Dialog, EventKind, StartState, State
-from dialogs.queues import Section, queue_of
-from operators.actions import change_people, change_settings, set_status
+from dialogs.reading.queues import queue_of
+from dialogs.rules.sections import Section
+from operators.actions.people import change_people
+from operators.actions.settings import change_settings
+from operators.actions.status import set_status
 from operators.models import Account, Assignment, Operator, SettingChange
 from tests import people
 from tests.passing_time import fresh, let_pass, sweep
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 WINDOW = timedelta(seconds=600)
 
@@ -55,7 +59,7 @@ class TestWithinTheWindow:
         assert (dialog.last_text, dialog.last_is_visitors) == ("One more thing", True)
         assert dialog.waiting_since == dialog.last_message_at == dialog.messages.last().at
         said = dialog.events.get(kind=EventKind.REOPENED)
-        assert (said.at, said.actor, said.data) == (dialog.last_message_at, None, {"who": "Anna"})
+        assert (said.at, said.actor, said.details) == (dialog.last_message_at, None, Reopened(operator_name="Anna"))
 
     def test_until_its_last_moment(self, visitor, dialog):
         let_pass(590)
@@ -104,7 +108,7 @@ class TestWhoeverHadIt:
         people.write(visitor)
         fresh(dialog)
         assert (dialog.state, dialog.operator, dialog.created_at) == (State.QUEUE, None, created_at)
-        assert dialog.events.get(kind=EventKind.REOPENED).data == {"to": queue_of(dialog)}
+        assert dialog.events.get(kind=EventKind.REOPENED).details == Reopened(queue=Queue(queue_of(dialog)))
         return dialog
 
     def test_on_a_break(self, visitor, dialog, anna):
@@ -199,7 +203,7 @@ class TestAfterTheWindow:
         assert (dialog.state, dialog.closes_at, dialog.wake_at) == (State.CLOSED, None, None)
         assert dialog.operator is not None, "whose it was is history"
         said = dialog.events.get(kind=EventKind.CLOSED_FOR_GOOD)
-        assert (said.at, said.data) == (dialog.closed_at + WINDOW, {"after": 600})
+        assert (said.at, said.details) == (dialog.closed_at + WINDOW, ClosedForGood(after=600))
 
     @pytest.mark.parametrize("is_noticed", [True, False])
     def test_a_message_starts_a_new_one(self, visitor, dialog, anna, is_noticed):

@@ -8,21 +8,23 @@ from ipaddress import ip_network
 import pytest
 
 from dialogs.live import sessions, streams, tickets
-from operators import actions
+from operators.actions.people import change_people
+from operators.actions.signs_of_life import workspaces_seen
+from operators.actions.status import sign_out
 from operators.models import Operator
 from tests import people
 from tests.dialogs import test_live
 from tests.dialogs.test_live import PAGE, TAB, away, post
 from tests.dialogs.test_streams import Socket, workspace_ticket
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 live = test_live.TestApp.live
 NEVER = "9999-12-31T23:59:59.999999+00:00"
 VOID = (streams.TICKET, "ticket: signed out or changed")
 ENDS = {
-    "signed out": actions.sign_out,
-    "deactivated": lambda anna: actions.change_people(anna, departments=[], languages=[], active=False),
+    "signed out": sign_out,
+    "deactivated": lambda anna: change_people(anna, departments=[], languages=[], active=False),
     "deactivated behind our back": lambda anna: Operator.objects.filter(pk=anna.pk).update(is_active=False),
 }
 
@@ -41,7 +43,7 @@ def test_an_old_ticket_opens_nothing_after_the_session(account, anna, end):
     end(anna)
 
     async def story(app):
-        positions = "", app.hub.position()
+        positions = "", app.state.hub.position()
         heard = [(await opened(app, ticket, since))[1] for since in positions]
         polls = [(await post(app, "/live/workspace/poll", {"ticket": ticket, "since": since}))[:2] for since in positions]
         await asyncio.sleep(0.7)
@@ -100,11 +102,11 @@ def test_hints_that_come_while_a_right_is_looked_at_are_told_after_it_is_confirm
     async def story(app):
         socket, _ = await opened(app, ticket)
         await asyncio.sleep(0.7)
-        monkeypatch.setattr("dialogs.live.app.valid_sessions", away)
-        monkeypatch.setattr("dialogs.live.app.AGAIN_AFTER", 0.1)
-        app._heard([f"operator:{anna.pk}", f"workspace:{account.pk}"])
+        monkeypatch.setattr("dialogs.live.workspace_upkeep.valid_sessions", away)
+        monkeypatch.setattr("dialogs.live.workspace_upkeep.AGAIN_AFTER", 0.1)
+        app.upkeep.heard([f"operator:{anna.pk}", f"workspace:{account.pk}"])
         while_away = await socket.quiet(0.5)
-        (stream,) = app.streams.all()
+        (stream,) = app.state.streams.all()
         stream.ping()  # it is asked for signs of life all the same
         asked = (await asyncio.wait_for(socket.sent.get(), 1)).get("text")
         monkeypatch.undo()
@@ -124,7 +126,7 @@ def test_a_hint_after_the_question_makes_the_answer_old(account, anna, monkeypat
         answer = sessions_before(operator_ids)
         questions.append(operator_ids)
         if len(questions) == 1:
-            actions.sign_out(Operator.objects.get(pk=anna.pk))
+            sign_out(Operator.objects.get(pk=anna.pk))
             time.sleep(0.3)  # the hint is faster than the answer
         return answer
 
@@ -208,10 +210,10 @@ def test_pages_of_the_public_address_and_of_the_host_that_is_asked_are_ours(anna
 
 def test_a_session_that_is_not_the_valid_one_is_no_sign_of_life_an_earlier_or_a_later(account, anna):
     for session in (datetime.fromisoformat(NEVER), anna.tickets_valid_from - timedelta(seconds=1)):
-        assert actions.workspaces_seen({anna.pk: session}) == {anna.pk: anna.tickets_valid_from}
+        assert workspaces_seen({anna.pk: session}) == {anna.pk: anna.tickets_valid_from}
         anna.refresh_from_db()
         assert anna.last_seen_at is None
-    actions.workspaces_seen({anna.pk: anna.tickets_valid_from})
+    workspaces_seen({anna.pk: anna.tickets_valid_from})
     anna.refresh_from_db()
     assert anna.last_seen_at is not None
 
@@ -225,7 +227,7 @@ def test_a_forged_session_of_the_year_9999_shadows_no_honest_workspace(account, 
         socket, _ = await opened(app, honest)
         await opened(app, forged)
         await asyncio.sleep(0.8)
-        return refused, await socket.quiet(0.1), len(app.streams)
+        return refused, await socket.quiet(0.1), len(app.state.streams)
 
     assert live(story) == ([VOID, 401], True, 1)
     anna.refresh_from_db()
@@ -287,7 +289,7 @@ def test_no_forged_ticket_makes_the_live_app_stumble(account, anna, caplog):
     ]
 
     async def story(app):
-        return {(await post(app, f"/live/{path}", {"ticket": ticket}))[0] for path, ticket in asked}, len(app.visits.alive)
+        return {(await post(app, f"/live/{path}", {"ticket": ticket}))[0] for path, ticket in asked}, len(app.state.visits.alive)
 
     assert live(story) == ({401}, 0)
     assert "Traceback" not in caplog.text

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dialogs.actions.assignment import take, transfer_to_operator
+from dialogs.actions.assignment_by_hand import take, transfer_to_operator
 from operators.models import Assignment, Operator
 from tests import people
 

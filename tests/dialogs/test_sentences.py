@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import translation
 
-from dialogs.actions.assigner import UnassignedReason
-from dialogs.actions.assignment import AT_LIMIT, NOT_ONLINE, NOT_SPOKEN
-from dialogs.actions.devices import Reason
+from dialogs.event_classes import CLASSES
+from dialogs.events import LetterStatusChanged, TokenLossReason, UnassignedReason, Unknown, read_strictly
 from dialogs.models import DeliveryStatus, Dialog, DialogEvent, EventKind, StartState
-from dialogs.sentences import NO_BREAK, SENTENCES, length_of, letters_sentence, sentence_of
-from dialogs.system_messages import ENTERED, ENTERED_UNDELIVERED, UNDELIVERED, text_of
+from dialogs.reading.lengths import NO_BREAK, length_of
+from dialogs.reading.letter_sentences import letters_sentence
+from dialogs.reading.sentences import SENTENCES, sentence_of
+from dialogs.reading.system_messages import ENTERED, ENTERED_UNDELIVERED, UNDELIVERED, text_of
 from operators.models import Operator, Role
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -21,12 +22,13 @@ LEFT = "left@north.example"
 
 
 def said(kind, data=None, actor=None, *, reader=VERA, dialog=None):
+    read_strictly(kind, data or {})
     event = DialogEvent(kind=kind, at=NOON, actor=actor, data=data or {}, dialog=dialog)
     return sentence_of(event, reader).replace(NO_BREAK, " ")
 
 
 def letter(status, *, after=0, to=LEFT, **data):
-    return {"key": to, "recipient": to, "status": status, "after": after, **data}
+    return {"key": to, "recipient": to, "status": status.value, "after": after, **data}
 
 
 def begun(**fields):
@@ -40,19 +42,19 @@ NOBODY = (
 )
 STARTS = [
     (
-        {"to": "general"},
+        {"queue": "general"},
         {},
         "Put into General queue: the visitor was on the site.",
         "Попал в «Общую очередь»: посетитель был на сайте.",
     ),
     (
-        {"to": "offline"},
+        {"queue": "offline"},
         {},
         "Put into Offline inquiries: the visitor was not on the site.",
         "Попал в «Офлайн-обращения»: посетителя не было на сайте.",
     ),
     (
-        {"to": "general", "has_token": True},
+        {"queue": "general", "has_token": True},
         {},
         "Put into General queue: the visitor was reachable in the app.",
         "Попал в «Общую очередь»: посетитель был на связи в приложении.",
@@ -64,7 +66,7 @@ STARTS = [
         "Ушёл только по почте: оставленные сообщения аккаунта не попадали в рабочее место.",
     ),
     (
-        {"to": "general"},
+        {"queue": "general"},
         {"continues": Dialog(number=41)},
         "Put into General queue: the visitor was on the site. It continues #41, which only goes by mail.",
         "Попал в «Общую очередь»: посетитель был на сайте. Он продолжает #41, который идёт только по почте.",
@@ -80,7 +82,7 @@ SAYINGS = [
     (K.PICKED_UP, {}, ANNA, "Анна Орлова took the dialog.", "Анна Орлова: диалог взят."),
     (
         K.PICKED_UP,
-        {"warned": [AT_LIMIT]},
+        {"warned": ["at_limit"]},
         VERA,
         "You took the dialog. Confirmed after a warning: the limit was reached.",
         "Вы взяли диалог. Подтверждено после предупреждения: лимит достигнут.",
@@ -114,7 +116,7 @@ SAYINGS = [
         "Назначен: Анна Орлова, меньше всего диалогов среди тех, кто мог ответить.",
     ),
     *(
-        (K.UNASSIGNED, {"operator": operator, "who": "Анна", "reason": reason, "to": "general"}, None, english, russian)
+        (K.UNASSIGNED, {"operator": operator, "who": "Анна", "reason": reason.value, "queue": "general"}, None, english, russian)
         for reason, operator, english, russian in [
             (
                 UnassignedReason.NOT_PICKED_UP,
@@ -162,7 +164,7 @@ SAYINGS = [
     ),
     (
         K.TRANSFERRED,
-        {"to": "operator", "operator": 7, "who": "Борис", "from": "Vera", "warned": [NOT_ONLINE, NOT_SPOKEN]},
+        {"to": "operator", "operator": 7, "who": "Борис", "from": "Vera", "warned": ["not_online", "not_spoken"]},
         VERA,
         "You gave it to Борис. Confirmed after a warning: not online at that moment and does not speak the language.",
         "Вы передали диалог: Борис. Подтверждено после предупреждения: не в сети в тот момент и не говорит на языке диалога.",
@@ -213,14 +215,14 @@ SAYINGS = [
     ),
     (
         K.REOPENED,
-        {"to": "general"},
+        {"queue": "general"},
         None,
         "Reopened by a message of the visitor, in General queue.",
         "Открыт снова сообщением посетителя, в «Общей очереди».",
     ),
     (
         K.REOPENED,
-        {"to": "offline"},
+        {"queue": "offline"},
         None,
         "Reopened by a message of the visitor, in Offline inquiries.",
         "Открыт снова сообщением посетителя, в «Офлайн-обращениях».",
@@ -229,7 +231,7 @@ SAYINGS = [
     (K.VISITOR_CAME_BACK, {}, None, "The visitor came to the site.", "Посетитель пришёл на сайт."),
     (
         K.VISITOR_CAME_BACK,
-        {"to": "general"},
+        {"queue": "general"},
         None,
         "Moved to General queue: the visitor came to the site.",
         "Перешёл в «Общую очередь»: посетитель пришёл на сайт.",
@@ -243,7 +245,7 @@ SAYINGS = [
     ),
     (
         K.VISITOR_CAME_BACK,
-        {"away": 3900, "to": "general"},
+        {"away": 3900, "queue": "general"},
         None,
         "Moved to General queue: the visitor came back after 1 hour 5 minutes.",
         "Перешёл в «Общую очередь»: посетитель вернулся через 1 час 5 минут.",
@@ -257,7 +259,7 @@ SAYINGS = [
     ),
     (
         K.WENT_OFFLINE,
-        {"away": 1200, "to": "offline"},
+        {"away": 1200, "queue": "offline"},
         None,
         "Moved to Offline inquiries: the visitor had been away for 20 minutes.",
         "Перешёл в «Офлайн-обращения»: посетителя не было 20 минут.",
@@ -271,7 +273,7 @@ SAYINGS = [
     ),
     (
         K.WENT_OFFLINE,
-        {"limit": 300, "away": 1320, "to": "offline"},
+        {"limit": 300, "away": 1320, "queue": "offline"},
         None,
         "Moved to Offline inquiries: the visitor had been away for 22 minutes when the limit became 5 minutes.",
         "Перешёл в «Офлайн-обращения»: посетителя не было 22 минуты, а по новой настройке его ждут 5 минут.",
@@ -285,7 +287,7 @@ SAYINGS = [
     ),
     (
         K.TOKEN_SET,
-        {"to": "general"},
+        {"queue": "general"},
         None,
         "Moved to General queue: the visitor is reachable in the app from now on.",
         "Перешёл в «Общую очередь»: посетитель теперь на связи в приложении.",
@@ -299,21 +301,21 @@ SAYINGS = [
     ),
     (
         K.TOKEN_REMOVED,
-        {"reason": Reason.REMOVED, "away": False},
+        {"reason": "removed", "away": False},
         None,
         "The app takes no push messages any more: the dialog stays online only while the visitor is there.",
         "Приложение больше не принимает push-уведомления: диалог онлайн, только пока посетитель на месте.",
     ),
     (
         K.TOKEN_REMOVED,
-        {"reason": Reason.INVALID, "away": True},
+        {"reason": "invalid", "away": True},
         None,
         "The push service does not know the app any more: the visitor counts as away from this moment.",
         "Служба push-уведомлений больше не знает это приложение: с этого момента посетителя нет на месте.",
     ),
     (
         K.TOKEN_REMOVED,
-        {"reason": Reason.MOVED, "away": True},
+        {"reason": "moved", "away": True},
         None,
         "Somebody else uses the visitor’s device now: the visitor counts as away from this moment.",
         "Устройством посетителя теперь пользуется другой человек: с этого момента посетителя нет на месте.",
@@ -432,10 +434,10 @@ SAYINGS = [
 
 def test_every_kind_of_event_has_a_sentence():
     """Who adds a kind adds its sentence, and its example here."""
-    assert set(SENTENCES) == set(EventKind)
+    assert set(SENTENCES) == {*CLASSES.values(), Unknown}
     assert {kind for kind, *_ in SAYINGS} | {EventKind.STARTED} == set(EventKind)
     assert {data["status"] for kind, data, *_ in SAYINGS if kind == EventKind.DELIVERY} == set(DeliveryStatus)
-    assert {data["reason"] for kind, data, *_ in SAYINGS if kind == EventKind.TOKEN_REMOVED} == set(Reason)
+    assert {data["reason"] for kind, data, *_ in SAYINGS if kind == EventKind.TOKEN_REMOVED} == set(TokenLossReason)
     assert {data["reason"] for kind, data, *_ in SAYINGS if kind == EventKind.UNASSIGNED} == set(UnassignedReason)
 
 
@@ -489,14 +491,14 @@ def test_lengths_of_time_have_the_right_plural(seconds, english, russian):
 @pytest.mark.parametrize("status", sorted(set(DeliveryStatus) - {DeliveryStatus.NO_ADDRESS}))
 @pytest.mark.parametrize("count", [2, 5])
 def test_letters_that_ended_alike_share_a_sentence(status, count):
-    events = [DialogEvent(kind=EventKind.DELIVERY, at=NOON, data=letter(status, to=f"{n}@north.example")) for n in range(count)]
+    events = [LetterStatusChanged.from_data(letter(status, to=f"{n}@north.example")) for n in range(count)]
     word = {2: "2 письма", 5: "5 писем"}[count]
     with translation.override("en"):
-        told = letters_sentence(events, VERA)
+        told = letters_sentence(events)
         assert f"{count} letters" in told
         assert ("0@north.example and 1@north.example." if count == 2 else "and 2 more.") in told
     with translation.override("ru"):
-        assert word in letters_sentence(events, VERA)
+        assert word in letters_sentence(events)
 
 
 def test_the_reader_is_you_and_support_staff_has_no_name_for_customers():

@@ -7,14 +7,15 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from dialogs import tasks
-from dialogs.actions import deadlines, presence
+from dialogs.actions import deadlines, presence, setting_changes
 from dialogs.actions.conversation import bring_into_workspace
 from dialogs.actions.presence import Departure, visits_ended, visits_silent
 from dialogs.models import Dialog, LiveProcess, Pulse, Visit
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from operators.models import Account, SettingChange
 from tests import people
-from webim_offline.database_clock import database_now
+from tests.passing_time import fresh, let_pass
+from webim_offline.foundation.database.clock import database_now
 
 
 @pytest.fixture
@@ -30,27 +31,6 @@ def dialog(visitor, process):
     dialog = people.start_dialog(visitor.account, visitor=visitor)
     people.depart(visitor, process)
     return dialog
-
-
-def fresh(row):
-    row.refresh_from_db()
-    return row
-
-
-def let_pass(seconds):
-    """Move everything stored into the past, as if `seconds` had passed; nobody has looked yet."""
-    ago = timedelta(seconds=seconds)
-    for row in Dialog.objects.all():
-        for name in ("away_since", "wake_at", "left_notice_at", "went_offline_at"):
-            if getattr(row, name):
-                setattr(row, name, getattr(row, name) - ago)
-        row.save()
-    for account in Account.objects.all():
-        account.timeouts_changed_at -= ago
-        account.save()
-    for change in SettingChange.objects.all():
-        change.at -= ago
-        change.save()
 
 
 def change(account, **changes):
@@ -153,7 +133,7 @@ class TestLonger:
         change(account, left_notice_after=1800, offline_after=3600)
         sweep()
         assert steps(dialog) == {"left_notice": 120, "went_offline": 1200}
-        assert dialog.events.get(kind="went_offline").data["away"] == 1200, "by the limit that acted (B3)"
+        assert dialog.events.get(kind="went_offline").details.away == 1200, "by the limit that acted (B3)"
 
     def test_a_change_of_one_does_not_move_the_moment_of_the_other(self, account, dialog):
         let_pass(1300)
@@ -226,8 +206,8 @@ class TestClockSetBack:
 class TestApplying:
     def test_a_change_is_handled_once_and_others_wait_for_nothing(self, account, dialog):
         change_settings(account, {"offline_after": 600, "name": "Northern Tea"}, actor=None)
-        assert deadlines.apply_setting_changes() == 1
-        assert deadlines.apply_setting_changes() == 0
+        assert setting_changes.apply_setting_changes() == 1
+        assert setting_changes.apply_setting_changes() == 0
 
     def test_broken_off_it_begins_again(self, account, dialog, monkeypatch):
         let_pass(600)
@@ -238,15 +218,15 @@ class TestApplying:
             raise ZeroDivisionError
 
         with monkeypatch.context() as patch:
-            patch.setattr(deadlines, "_ring", fails)
+            patch.setattr(setting_changes, "_ring", fails)
             with pytest.raises(ZeroDivisionError):
                 tasks.apply_setting_changes()
         tasks.apply_setting_changes()
         assert fresh(dialog).is_offline
 
     def test_many_are_rung_in_batches_and_in_a_rhythm(self, account, process, monkeypatch):
-        monkeypatch.setattr(deadlines, "RUNG_AT_ONCE", 2)
-        monkeypatch.setattr(deadlines, "RUNG_A_SECOND", 4)
+        monkeypatch.setattr(setting_changes, "RUNG_AT_ONCE", 2)
+        monkeypatch.setattr(setting_changes, "RUNG_A_SECOND", 4)
         for visitor in people.make_visitors(account, 9):
             people.arrive(visitor, process)
             people.write(visitor)
@@ -254,7 +234,7 @@ class TestApplying:
         let_pass(600)
         sweep()
         change_settings(account, {"offline_after": 300}, actor=None)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         alarms = list(Dialog.objects.order_by("pk").values_list("wake_at", flat=True))
         assert [round((alarm - alarms[0]).total_seconds(), 3) for alarm in alarms] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
         let_pass(3)
@@ -265,10 +245,10 @@ class TestApplying:
         let_pass(121)
         due = fresh(dialog).wake_at
         change_settings(account, {"offline_after": 600}, actor=None)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         assert fresh(dialog).wake_at == due
 
-    def test_dialogs_that_only_go_by_mail_too(self, account, anna, visitor, process):
+    def test_dialogs_that_only_go_by_mail_too(self, account, vera, visitor, process):
         Account.objects.update(left_messages_email="left@tea.example", left_messages_in_workspace=False)
         dialog = people.start_dialog(account, visitor=visitor)
         people.depart(visitor, process)
@@ -276,7 +256,7 @@ class TestApplying:
         sweep()
         stored_at = change(account, offline_after=300)
         assert fresh(dialog).went_offline_at == stored_at
-        bring_into_workspace(dialog.pk, actor=anna)
+        bring_into_workspace(dialog.pk, actor=vera)
         assert fresh(dialog).is_offline
 
     def test_an_alarm_that_is_set_anew_meanwhile_knows_the_former_settings(self, account, visitor, process):
@@ -363,14 +343,14 @@ class TestTheLeaseOfVisits:
     def test_a_message_of_later_has_the_new_one_already(self, account, visitor, wrote_at):
         change_settings(account, {"visit_lease": 10}, actor=None)
         people.write(visitor, visit_key="page-2")
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         assert self.ends() == Dialog.objects.get().last_message_at + timedelta(seconds=10)
 
     def test_it_acts_once_whoever_applies_it_too(self, account, wrote_at):
         change_settings(account, {"visit_lease": 20}, actor=None)
         (same,) = SettingChange.objects.all()
-        deadlines.apply_setting_changes()
-        deadlines._move_ends(same)
+        setting_changes.apply_setting_changes()
+        setting_changes._move_ends(same)
         assert self.ends() == wrote_at + timedelta(seconds=20)
 
     @pytest.fixture
@@ -389,13 +369,13 @@ class TestTheLeaseOfVisits:
     def test_what_its_process_gave_up_by_the_new_one_is_not_moved_again(self, account, silent, lease):
         change_settings(account, {"visit_lease": lease}, actor=None)
         last_sign = silent(lease)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         assert (Visit.objects.get().expires_at - last_sign).total_seconds() == pytest.approx(lease, abs=0.9)
 
     @pytest.mark.parametrize("lease", [10, 60])
     def test_what_its_process_gave_up_by_the_old_one_ends_by_the_new_one(self, account, silent, lease):
         change_settings(account, {"visit_lease": lease}, actor=None)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         last_sign = silent(30)
         assert (Visit.objects.get().expires_at - last_sign).total_seconds() == pytest.approx(lease, abs=0.9)
 
@@ -409,7 +389,7 @@ class TestTheLeaseOfVisits:
         Pulse.objects.filter(name=Pulse.LEASES).update(at=database_now() - timedelta(seconds=6))
         change_settings(account, {"visit_lease": 10}, actor=None)
         again_at = presence.end_outage()  # by a live process, before the clock worker applies what changed
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         assert self.ends() == again_at + timedelta(seconds=10)
 
     @pytest.mark.usefixtures("visitor")
@@ -418,7 +398,7 @@ class TestTheLeaseOfVisits:
         LiveProcess.objects.update(renewed_at=lost_at - timedelta(seconds=2), expires_at=lost_at)
         change_settings(account, {"visit_lease": 40}, actor=None)
         presence.end_lost_visits()
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
         assert Visit.objects.get().expires_at == lost_at + timedelta(seconds=38)
 
     def test_a_page_that_was_silent_for_longer_left_when_it_was_stored(self, account, visitor, process):

@@ -8,13 +8,13 @@ import pytest
 from django.db import connection
 
 from dialogs import tasks
-from dialogs.actions import deadlines, presence
+from dialogs.actions import deadlines, presence, setting_changes
 from dialogs.models import Dialog, Visitor
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from operators.models import Account, SettingChange
 from tests import people
 from tests.dialogs.test_concurrency import at_once
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -40,7 +40,7 @@ def test_no_absence_that_begins_beside_a_change_sleeps_by_the_old_time(account, 
     change_settings(account, {"offline_after": 3600}, actor=None)
     (visitor,) = with_dialogs(account, process, 1)
     has_read, may_write = threading.Event(), threading.Event()
-    real = presence.timeouts_by_account
+    real = presence.departures.timeouts_by_account
 
     def slowly(*arguments):
         timeouts = real(*arguments)
@@ -48,7 +48,7 @@ def test_no_absence_that_begins_beside_a_change_sleeps_by_the_old_time(account, 
         may_write.wait(10)
         return timeouts
 
-    monkeypatch.setattr(presence, "timeouts_by_account", slowly)
+    monkeypatch.setattr(presence.departures, "timeouts_by_account", slowly)
 
     def departs():
         people.depart(visitor, process)
@@ -57,7 +57,7 @@ def test_no_absence_that_begins_beside_a_change_sleeps_by_the_old_time(account, 
         has_read.wait(10)
         threading.Timer(0.5, may_write.set).start()
         change_settings(fresh_account(account), {"left_notice_after": 5, "offline_after": 10}, actor=None)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
 
     assert at_once(departs, changes) == [None, None]
     dialog = Dialog.objects.get()
@@ -85,7 +85,7 @@ def test_an_alarm_that_the_sweep_is_setting_by_the_old_time_is_rung_all_the_same
         has_read.wait(10)
         threading.Timer(0.5, may_write.set).start()
         change_settings(fresh_account(account), {"offline_after": 2}, actor=None)
-        deadlines.apply_setting_changes()
+        setting_changes.apply_setting_changes()
 
     assert at_once(deadlines.advance_due_dialogs, changes) == [1, None]
     dialog = Dialog.objects.get()

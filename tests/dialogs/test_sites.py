@@ -9,7 +9,7 @@ from django.test import Client
 
 from dialogs.live import streams
 from dialogs.models import Visitor
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from operators.validators import origin, validate_sites
 from tests import people
 from tests.dialogs import test_live
@@ -131,7 +131,7 @@ class TestLiveApp:
             heard, task = await open_stream(app, ticket, STRANGER)
             closed = await asyncio.wait_for(heard.get(), 3)
             await task
-            assert not app.visits.alive
+            assert not app.state.visits.alive
             return answers, closed
 
         answers, closed = live(story)
@@ -145,9 +145,9 @@ class TestLiveApp:
         async def story(app):
             answers = [await ask(app, verb, ticket, SHOP) for verb in ("beat", "poll")]
             refused = await ask(app, "bye", ticket, STRANGER)
-            assert not app.visits.leaving
+            assert not app.state.visits.leaving
             answers.append(await ask(app, "bye", ticket, None))
-            assert app.visits.leaving
+            assert app.state.visits.leaving
             return answers, refused
 
         assert live(story) == ([204, 200, 204], 403)

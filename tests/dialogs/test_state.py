@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogs.state import (
+from dialogs.rules.presence import (
     Facts,
     Step,
     advance,
@@ -17,14 +17,14 @@ from dialogs.state import (
     postponed,
     returned,
     start,
-    timeouts_of,
+    timeouts_from_seconds,
     token_arrived,
     token_removed,
     wake_at,
 )
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DEFAULT = timeouts_of(120, 1200)
+DEFAULT = timeouts_from_seconds(120, 1200)
 
 
 def after(**length):
@@ -74,20 +74,20 @@ def test_each_absence_has_its_own_messages():
 
 def test_zero_switches_a_step_off():
     away = left(Facts(), NOON)
-    assert [s for _, s in advance(away, timeouts_of(0, 60), after(days=1))[1]] == [Step.WENT_OFFLINE]
-    assert [s for _, s in advance(away, timeouts_of(60, 0), after(days=1))[1]] == [Step.LEFT_NOTICE]
-    assert wake_at(away, timeouts_of(0, 0)) is None
+    assert [s for _, s in advance(away, timeouts_from_seconds(0, 60), after(days=1))[1]] == [Step.WENT_OFFLINE]
+    assert [s for _, s in advance(away, timeouts_from_seconds(60, 0), after(days=1))[1]] == [Step.LEFT_NOTICE]
+    assert wake_at(away, timeouts_from_seconds(0, 0)) is None
 
 
 def test_at_the_same_moment_the_notice_comes_before_the_offline_message():
-    assert [s for _, s in advance(left(Facts(), NOON), timeouts_of(60, 60), after(minutes=1))[1]] == [
+    assert [s for _, s in advance(left(Facts(), NOON), timeouts_from_seconds(60, 60), after(minutes=1))[1]] == [
         Step.LEFT_NOTICE,
         Step.WENT_OFFLINE,
     ]
 
 
 def test_a_shorter_timeout_does_not_act_before_it_was_stored():
-    changed = timeouts_of(120, 300, since=after(minutes=10))
+    changed = timeouts_from_seconds(120, 300, since=after(minutes=10))
     _, steps = advance(left(Facts(), NOON), changed, after(minutes=11))
     assert (after(minutes=10), Step.WENT_OFFLINE) in steps
 
@@ -96,7 +96,7 @@ def settings(*ages):
     """Timeouts that followed one another: (left_notice_after, offline_after, in force since)."""
     timeouts = None
     for notice, offline, since in ages:
-        timeouts = timeouts_of(notice, offline, since, before=timeouts)
+        timeouts = timeouts_from_seconds(notice, offline, since, before=timeouts)
     return timeouts
 
 
@@ -173,7 +173,7 @@ class TestSettingsThatChangedWhileSomebodyWasAway:
         exact, expected = left(Facts(), NOON), []
         for second in range(0, 4001, 50):  # every moment at which anything can happen
             notice, offline = next(((n, o) for since, n, o in reversed(ages) if since <= second), first)
-            exact, steps = advance(exact, timeouts_of(notice, offline), after(seconds=second))
+            exact, steps = advance(exact, timeouts_from_seconds(notice, offline), after(seconds=second))
             expected += [(after(seconds=second), step) for _, step in steps]
         assert slow == expected
         assert facts.is_offline == exact.is_offline
@@ -310,7 +310,7 @@ def test_online_by_a_token_is_never_anything_else(deeds):
 
 @given(notice=lengths, offline=lengths, cuts=st.lists(lengths, max_size=6), end=lengths)
 def test_a_sweep_at_any_moments_changes_nothing(notice, offline, cuts, end):
-    timeouts = timeouts_of(notice, offline)
+    timeouts = timeouts_from_seconds(notice, offline)
     facts, steps = left(Facts(), NOON), []
     for cut in sorted(c for c in cuts if c <= end):
         facts, done = advance(facts, timeouts, after(seconds=cut))
@@ -321,7 +321,7 @@ def test_a_sweep_at_any_moments_changes_nothing(notice, offline, cuts, end):
 
 @given(notice=lengths, offline=lengths, now=lengths)
 def test_the_alarm_never_rings_late(notice, offline, now):
-    timeouts = timeouts_of(notice, offline)
+    timeouts = timeouts_from_seconds(notice, offline)
     facts, _ = advance(left(Facts(), NOON), timeouts, after(seconds=now))
     alarm = wake_at(facts, timeouts)
     assert alarm is None or alarm > after(seconds=now)

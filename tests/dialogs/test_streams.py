@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from dialogs.live import service, streams, tickets
+from dialogs.live import service_states, streams, tickets
 from dialogs.models import Visitor
-from operators import actions
+from operators.actions.people import change_people
+from operators.actions.status import set_status, sign_out
 from operators.models import Account, Operator
 from tests import people
 from tests.dialogs import test_live
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 visit_ticket = test_live.TestApp.ticket
@@ -90,14 +91,14 @@ def test_a_visitors_stream_tells_of_answers_and_of_the_service(account, anna, vi
         socket = Socket(app, "/live/visit/stream")
         socket.say({"ticket": ticket, "since": "", "service": "offline"})
         first = await socket.hear()
-        app._heard([f"visitor:{visitor.pk}"])
+        app.upkeep.heard([f"visitor:{visitor.pk}"])
         second = await socket.hear()
-        app._heard(["visitor:0"])
+        app.upkeep.heard(["visitor:0"])
         nothing = await socket.quiet(0.3)
         await asyncio.to_thread(people.go_online, anna)
         third = await socket.hear()
         await socket.hang_up()
-        return first, second, nothing, third, len(app.streams), app.hub._listening
+        return first, second, nothing, third, len(app.state.streams), app.state.hub._listening
 
     first, second, nothing, third, left, listening = live(story)
     assert (first["service"], first["changed"]) == ("offline", True)
@@ -110,8 +111,8 @@ def test_a_visitors_stream_tells_of_answers_and_of_the_service(account, anna, vi
 
 def test_a_stream_is_told_to_come_later_while_the_database_is_away(visitor, monkeypatch):
     ticket = visit_ticket(visitor)
-    monkeypatch.setattr(service.Board, "read", test_live.away)
-    monkeypatch.setattr(service, "FIRST_READ", 0.3)
+    monkeypatch.setattr(service_states.ServiceStates, "read", test_live.away)
+    monkeypatch.setattr(service_states, "FIRST_READ", 0.3)
 
     async def story(app):
         socket = Socket(app, "/live/visit/stream")
@@ -236,14 +237,14 @@ def test_a_workspace_stream_follows_the_open_dialog_and_is_a_sign_of_life(accoun
         socket = Socket(app, "/live/workspace/stream")
         socket.say({"ticket": plain, "since": ""})
         first = await socket.hear()
-        app._heard([f"dialog:{dialog.pk}"])
+        app.upkeep.heard([f"dialog:{dialog.pk}"])
         deaf = await socket.quiet(0.3)
         socket.say({"ticket": opened})
-        app._heard([f"dialog:{dialog.pk}"])
+        app.upkeep.heard([f"dialog:{dialog.pk}"])
         heard = [await socket.hear()]
         while not heard[-1]["dialog"]:
             heard.append(await socket.hear())
-        app._heard([f"workspace:{account.pk}"])
+        app.upkeep.heard([f"workspace:{account.pk}"])
         last = await socket.hear()
         await asyncio.sleep(0.5)
         return first, deaf, last
@@ -267,7 +268,7 @@ def test_a_hint_for_the_panel_and_the_open_dialog_is_told_as_one(account, anna):
         await socket.hear()
         heard = []
         for order in (channels, channels[::-1]):
-            app._heard(order)
+            app.upkeep.heard(order)
             heard.append(await socket.hear())
         return heard, await socket.quiet(0.2)
 
@@ -279,14 +280,14 @@ def test_a_hint_for_the_panel_and_the_open_dialog_is_told_as_one(account, anna):
 @pytest.mark.parametrize(
     "end",
     [
-        actions.sign_out,
-        lambda anna: actions.change_people(anna, departments=[], languages=[], active=False),
+        sign_out,
+        lambda anna: change_people(anna, departments=[], languages=[], active=False),
         lambda anna: Operator.objects.filter(pk=anna.pk).update(is_active=False),
     ],
     ids=["signed out", "deactivated", "behind our back"],
 )
 def test_a_workspace_stream_ends_with_the_right_to_it(account, anna, end, monkeypatch):
-    monkeypatch.setattr("dialogs.live.app.RENEW_EVERY", 0.5)
+    monkeypatch.setattr("dialogs.live.visit_upkeep.RENEW_EVERY", 0.5)
     ticket = workspace_ticket(anna)
 
     async def story(app):
@@ -312,8 +313,8 @@ def test_a_workspace_stream_ends_with_the_right_to_it(account, anna, end, monkey
 @pytest.mark.parametrize(
     "end",
     [
-        actions.sign_out,
-        lambda anna: actions.change_people(anna, departments=[], languages=[], active=False),
+        sign_out,
+        lambda anna: change_people(anna, departments=[], languages=[], active=False),
         lambda anna: Operator.objects.filter(pk=anna.pk).update(is_active=False),
         lambda anna: Account.objects.filter(pk=anna.account_id).update(archived_at=database_now()),
     ],
@@ -322,7 +323,7 @@ def test_a_workspace_stream_ends_with_the_right_to_it(account, anna, end, monkey
 def test_a_workspace_stream_that_never_gives_a_sign_of_life_ends_with_the_right_to_it(account, anna, end, monkeypatch, request):
     """X5: a hint tells at once; what no hint told of is found by the check of all streams."""
     if "behind" in request.node.name:
-        monkeypatch.setattr("dialogs.live.app.CHECK_EVERY", 1.0)
+        monkeypatch.setattr("dialogs.live.workspace_upkeep.CHECK_EVERY", 1.0)
     ticket = workspace_ticket(anna)
 
     async def story(app):
@@ -333,7 +334,7 @@ def test_a_workspace_stream_that_never_gives_a_sign_of_life_ends_with_the_right_
         await asyncio.to_thread(end, anna)
         while not isinstance(heard := await socket.hear(5), tuple):
             pass
-        return heard, len(app.streams)
+        return heard, len(app.state.streams)
 
     assert live(story) == ((streams.TICKET, "signed out or changed"), 0)
 
@@ -345,9 +346,9 @@ def test_a_status_that_is_chosen_ends_no_stream(account, anna):
         socket = Socket(app, "/live/workspace/stream")
         socket.say({"ticket": ticket, "since": ""})
         await socket.hear()
-        await asyncio.to_thread(actions.set_status, anna, "online")
+        await asyncio.to_thread(set_status, anna, "online")
         await asyncio.sleep(1.5)
-        return len(app.streams), app.unchecked
+        return len(app.state.streams), app.upkeep.workspaces.unchecked
 
     assert live(story) == (1, set())
 
@@ -370,7 +371,7 @@ def test_a_workspace_stream_takes_no_ticket_of_somebody_else(account, other_acco
             await socket.hear()
             socket.say({"ticket": ticket})
             heard.append(await socket.hear())
-        return heard, len(app.streams)
+        return heard, len(app.state.streams)
 
     assert live(story) == ([(streams.TICKET, "ticket: for somebody else")] * 3, 0)
 
@@ -386,7 +387,7 @@ def test_a_ticket_that_is_used_twice_is_one_visit_and_revives_none_that_ended(ac
             sockets.append(Socket(app, "/live/visit/stream"))
             sockets[-1].say({"ticket": ticket, "since": "", "service": "offline"})
             await sockets[-1].hear()
-        held = len(app.visits.alive)
+        held = len(app.state.visits.alive)
         for socket in sockets:
             await socket.hang_up()
         await test_live.post(app, "/live/visit/bye", {"ticket": ticket})
@@ -396,7 +397,7 @@ def test_a_ticket_that_is_used_twice_is_one_visit_and_revives_none_that_ended(ac
         socket.say({"ticket": ticket, "since": "", "service": "offline"})
         refused = await socket.hear()
         beat = (await test_live.post(app, "/live/visit/beat", {"ticket": ticket}))[:2]
-        return held, refused, beat, len(app.visits.alive)
+        return held, refused, beat, len(app.state.visits.alive)
 
     assert live(story) == (1, (streams.TICKET, "ticket: expired"), (401, {"error": "ticket: expired"}), 0)
     visitor.refresh_from_db()
@@ -427,7 +428,7 @@ def test_what_a_stream_refuses_it_names(visitor, path, frames, code):
         while not isinstance(heard := await socket.hear(), tuple):
             pass
         await asyncio.wait_for(socket.task, 3)
-        return heard, len(app.streams)
+        return heard, len(app.state.streams)
 
     (given, reason), left = live(story)
     assert given == code
@@ -445,7 +446,7 @@ def test_a_server_that_ends_ends_its_streams_without_an_error(visitor):
         await opened.hear()
         for socket in (opening, opened):
             socket.task.cancel()
-        return await asyncio.gather(opening.task, opened.task), len(app.streams)
+        return await asyncio.gather(opening.task, opened.task), len(app.state.streams)
 
     assert live(story) == ([None, None], 0)
 
@@ -482,11 +483,11 @@ def test_a_slow_reader_is_ended_holds_one_frame_and_hurts_nobody(account, visito
         await quick.hear()
         slow.is_stuck.clear()
         for _ in range(200):
-            app._heard([f"visitor:{visitor.pk}"])
-        app._heard([f"visitor:{other.pk}"])
+            app.upkeep.heard([f"visitor:{visitor.pk}"])
+        app.upkeep.heard([f"visitor:{other.pk}"])
         heard = await quick.hear(1)
         await asyncio.wait_for(slow.task, 3)
-        return heard["changed"], slow.sent.qsize(), len(app.streams)
+        return heard["changed"], slow.sent.qsize(), len(app.state.streams)
 
     assert live(story) == (True, 0, 1)
 
@@ -500,13 +501,13 @@ def test_a_reader_that_was_slow_for_a_moment_misses_nothing(visitor):
         await socket.hear()
         socket.is_stuck.clear()
         for _ in range(5):
-            app._heard([f"visitor:{visitor.pk}"])
+            app.upkeep.heard([f"visitor:{visitor.pk}"])
             await asyncio.sleep(0.01)
         socket.is_stuck.set()
         held_back = [await socket.hear(), await socket.hear()]
         nothing_more = await socket.quiet(0.2)
-        app._heard([f"visitor:{visitor.pk}"])
-        return held_back, nothing_more, await socket.hear(), app.hub.position()
+        app.upkeep.heard([f"visitor:{visitor.pk}"])
+        return held_back, nothing_more, await socket.hear(), app.state.hub.position()
 
     held_back, nothing_more, last, position = live(story)
     assert [news["changed"] for news in held_back] == [True, True], "the frame that waited, and one for all that came meanwhile"
@@ -523,18 +524,18 @@ def test_what_one_stream_trips_over_keeps_no_news_from_the_others(account, visit
         for socket, ticket in zip(sockets, ticket_of, strict=True):
             socket.say({"ticket": ticket, "since": "", "service": "offline"})
             await socket.hear()
-        stumbling = next(stream for stream in app.streams.all() if stream.claims["v"] == visitor.pk)
+        stumbling = next(stream for stream in app.state.streams.all() if stream.claims["v"] == visitor.pk)
         stumbling.compose = lambda _: 1 / 0
-        app._heard([f"visitor:{person.pk}" for person in people_there])
+        app.upkeep.heard([f"visitor:{person.pk}" for person in people_there])
         heard = await sockets[1].hear(1)
         await asyncio.wait_for(sockets[0].task, 3)
-        return heard["changed"], len(app.streams)
+        return heard["changed"], len(app.state.streams)
 
     assert live(story) == (True, 1)
 
 
 def test_one_visitor_cannot_hold_a_hundred_pages(visitor, monkeypatch):
-    monkeypatch.setattr("dialogs.live.app.MOST_VISITS", 3)
+    monkeypatch.setattr("dialogs.live.visit_handlers.MOST_VISITS", 3)
     ticket_of = [visit_ticket(visitor, key=f"page-{i}") for i in range(5)]
 
     async def story(app):
@@ -543,7 +544,7 @@ def test_one_visitor_cannot_hold_a_hundred_pages(visitor, monkeypatch):
             socket = Socket(app, "/live/visit/stream")
             socket.say({"ticket": ticket, "since": "", "service": "offline"})
             ends.append(await socket.hear())
-        return [end if isinstance(end, tuple) else "" for end in ends], len(app.visits.alive)
+        return [end if isinstance(end, tuple) else "" for end in ends], len(app.state.visits.alive)
 
     refused = (streams.TRY_LATER, "too many pages of one visitor")
     assert live(story) == (["", "", "", refused, refused], 3)

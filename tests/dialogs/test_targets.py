@@ -7,12 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.models import Dialog
-from dialogs.targets import MOST_PEOPLE, targets_for
+from dialogs.reading.targets import MOST_PEOPLE, targets_for
 from operators.models import Department, Operator, Status
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 
 @pytest.fixture
@@ -85,6 +85,8 @@ def test_the_list_is_bounded_says_how_many_it_leaves_out_and_needs_a_constant_nu
         Operator(username=f"many{number}", name=f"Many {number}", account=account) for number in range(MOST_PEOPLE + 19)
     )
     for person in many[:20]:
+        person.departments.set(account.departments.all())
+        person.languages.set(account.languages.all())
         take(people.start_dialog(account).pk, person)
     assert queries() == few
     page = client.get(url).content.decode()

@@ -8,14 +8,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dialogs import team as team_module
-from dialogs.actions.assignment import take, transfer_to_operator
+from dialogs.actions.assignment_by_hand import take, transfer_to_operator
 from dialogs.models import Dialog
-from dialogs.team import members
-from operators.actions import set_status, sign_out
+from dialogs.reading import team as team_module
+from dialogs.reading.team import members
+from operators.actions.status import set_status, sign_out
 from operators.models import Operator, Status
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline.foundation.database.clock import database_now
 
 LIVE = {"X-Requested-With": "fetch"}
 

@@ -4,13 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.apps import apps
-from django.db import connection, models
-from django.db.models import F
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.actions.conversation import (
     Contacts,
     answer,
@@ -20,15 +18,17 @@ from dialogs.actions.conversation import (
     leave_contacts,
 )
 from dialogs.actions.devices import remove_token, set_token
+from dialogs.events import read_strictly
 from dialogs.models import DeliveryStatus, Dialog, DialogEvent, EventKind
-from dialogs.sentences import NO_BREAK
+from dialogs.reading.lengths import NO_BREAK
+from dialogs.reading.timeline import LATEST, MOST_EVENTS, MOST_UNFOLDED, lines_of, timeline
 from dialogs.tasks import advance_dialogs, apply_setting_changes
-from dialogs.timeline import LATEST, MOST_EVENTS, MOST_UNFOLDED, lines_of, timeline
 from notifications.tasks import send_letters, write_letters
-from operators.actions import change_settings
+from operators.actions.settings import change_settings
 from operators.models import Operator, Role
 from tests import people
 from tests.notifications.mail import RunningHost
+from tests.passing_time import let_pass
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VERA = Operator(pk=1, account_id=1, name="Vera", role=Role.SUPERVISOR)
@@ -44,11 +44,12 @@ def english():
 
 
 def event(kind, minutes=0, actor=None, **data) -> DialogEvent:
+    read_strictly(kind, data)
     return DialogEvent(kind=kind, at=NOON + timedelta(minutes=minutes), actor=actor, data=data)
 
 
 def letter(status, minutes=0, to=LEFT, letter="1", **data) -> DialogEvent:
-    return event(EventKind.DELIVERY, minutes, key=f"{letter}:{to}", recipient=to, status=status, after=60 * minutes, **data)
+    return event(EventKind.DELIVERY, minutes, key=f"{letter}:{to}", recipient=to, status=status.value, after=60 * minutes, **data)
 
 
 def told(events, reader=VERA):
@@ -88,8 +89,8 @@ class TestWhatIsToldTogether:
         events = [
             event(EventKind.VISITOR_LEFT, 0),
             event(EventKind.LEFT_NOTICE, 2, away=120),
-            event(EventKind.WENT_OFFLINE, 20, away=1200, to="offline"),
-            event(EventKind.VISITOR_CAME_BACK, 30, away=1800, to="general"),
+            event(EventKind.WENT_OFFLINE, 20, away=1200, queue="offline"),
+            event(EventKind.VISITOR_CAME_BACK, 30, away=1800, queue="general"),
             event(EventKind.RETURNED, 30),
         ]
         assert [(at, sentence.partition(":")[0]) for at, _, sentence in told(events)] == [
@@ -169,19 +170,9 @@ class TestWhatIsToldTogether:
 # ----- a dialog that lives -----
 
 
-def pass_time(seconds: float) -> None:
-    """Let time go by: every stored moment moves into the past."""
-    ago = timedelta(seconds=seconds)
-    for label in ("dialogs", "operators", "notifications"):
-        for model in apps.get_app_config(label).get_models():
-            names = [field.attname for field in model._meta.concrete_fields if isinstance(field, models.DateTimeField)]
-            if names:
-                model._base_manager.update(**{name: F(name) - ago for name in names})
-
-
 def later(seconds: float) -> None:
     """Some time later the clock worker runs."""
-    pass_time(seconds)
+    let_pass(seconds, in_silence=True)
     apply_setting_changes()
     advance_dialogs()
 
@@ -189,7 +180,7 @@ def later(seconds: float) -> None:
 def mail(waits: float = 0) -> None:
     """The clock worker writes the letters that are due, and after a while the mail worker sends them."""
     write_letters()
-    pass_time(waits)
+    let_pass(waits)
     send_letters()
 
 
@@ -301,7 +292,7 @@ class TestALife:
     def test_a_departure_that_is_heard_of_late_is_no_change_of_a_limit(self, account, anna, process, visitor):
         change_settings(account, {"left_notice_after": 0, "offline_after": 3600}, actor=None)
         dialog = people.start_dialog(account, visitor=visitor)
-        pass_time(4 * 3600)
+        let_pass(4 * 3600)
         people.depart(visitor, process, ago=2 * 3600)
         assert sentences(dialog, anna)[-1] == "Moved to Offline inquiries: the visitor had been away for 2 hours."
 
@@ -375,7 +366,7 @@ class TestALife:
         account.save(update_fields=["left_messages_email", "left_messages_in_workspace"])
         leave_contacts(visitor.pk, Contacts(email="marina@mail.example"))
         dialog = people.start_dialog(account, visitor=visitor)
-        pass_time(30 * 86_400)
+        let_pass(30 * 86_400)
         advance_dialogs()
         assert whole(dialog, vera)[0][-1] == (43_200, "Closed by time: nobody wrote for 30 days.")
 

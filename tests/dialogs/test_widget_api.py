@@ -6,20 +6,22 @@ import json
 import re
 
 import pytest
-from django.conf import settings as project_settings
 from django.core.cache import cache
 from django.test import Client, RequestFactory
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.actions.conversation import answer, bring_into_workspace, close_by_operator
 from dialogs.live import tickets
 from dialogs.models import LONGEST_TEXT, Dialog, Message, MessageKind, StartState, Visitor
-from operators.actions import change_settings
+from dialogs.views.scripts import SOURCES
+from operators.actions.settings import change_settings
+from operators.known_accounts import forget_known_accounts
 from operators.models import ContactField, OfflineMode, Requirement
 from tests import people
-from webim_offline import environment
-from webim_offline.client_address import client_network
-from webim_offline.database_clock import database_now
+from webim_offline.foundation import environment
+from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.http.client_address import client_network
+from webim_offline.foundation.javascript import join
 
 VISIT = "visit-000001"
 KEY = "key-00000001"
@@ -38,7 +40,7 @@ def browser():
 
 
 class Page:
-    """One page of a visitor's browser, as widget.js speaks for it."""
+    """One page of a visitor's browser, as the widget speaks for it."""
 
     def __init__(self, account, *, token="", department="support", language="en"):
         self.client = Client()
@@ -105,7 +107,7 @@ class TestScript:
         assert Page(account).post("session", visit=VISIT).status_code == 404
 
     def test_it_holds_nothing_that_a_strict_policy_forbids(self):
-        source = (project_settings.BASE_DIR / "dialogs/static/dialogs/widget.js").read_text()
+        source = join(SOURCES / "widget" / "main.js").text
         for word in (
             "innerHTML",
             "outerHTML",
@@ -569,6 +571,7 @@ class TestMailOnly:
         for name, value in settings.items():
             setattr(account, name, value)
         account.save()
+        forget_known_accounts()  # a second later
         form = Page(account).open()["form"]
         return {f["name"]: f["required"] for f in form["fields"] if f["name"] != "name"}, form["either"]
 
@@ -697,3 +700,20 @@ class TestDemo:
         assert '<script src="/widget/demo.js" data-department="support" async></script>' in html
         assert html.count("<script") == 1
         assert not re.search(r"\sstyle=|\son\w+=", html)
+
+
+class TestFieldsMadeOnce:
+    def test_one_request_leaves_nothing_to_the_next(self, account, other_account):
+        """The fields of serializers are made once in a thread; which contacts are asked for is another account's affair."""
+        account.contact_phone = Requirement.OPTIONAL
+        account.save()
+        forget_known_accounts()
+        first, second = Page(account), Page(other_account)
+        first.open()
+        second.open()
+        refused = second.leave(text="", key="a-key-of-second-1", contacts={"email": "x", "phone": "+7 912 555-01-47"})
+        assert set(refused.json()["fields"]) == {"text", "email", "phone"}
+        accepted = first.leave(key="a-key-of-first-01", contacts={"email": "marina@mail.example", "phone": "+7 912 555-01-47"})
+        assert accepted.status_code == 201
+        assert second.leave(key="a-key-of-second-2").status_code == 201
+        assert [message.text for message in Message.objects.order_by("pk")] == ["Where is my order?"] * 2

@@ -13,7 +13,7 @@ from django.db import connection
 
 # later than any real moment: what a column's default stores from the real clock is in the past for every history
 BEGINNING = datetime(2040, 1, 2, 9, tzinfo=UTC)
-READ_IT = ("dialogs.live.app.steady_now", "dialogs.actions.presence.steady_now")
+READ_IT = ("dialogs.actions.presence.outages.steady_now",)
 SHADOWS = """
 CREATE SCHEMA IF NOT EXISTS model_clock;
 CREATE OR REPLACE FUNCTION model_clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
@@ -73,3 +73,10 @@ class Clock:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('model_clock.now', %s, false)", [self.now.isoformat()])
+
+
+class Wall(Clock):
+    """For tests of clocks that are set, on both databases: it stands still until it is shifted, forwards or back."""
+
+    def shift(self, seconds: float) -> None:
+        self.step(round(seconds * 1000))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from dialogs import system_messages
 from dialogs.models import Dialog, MessageKind
+from dialogs.reading import system_messages
 from tests.model import event_rules, oracle, queue_rules, start_rules
 from tests.model.facts import History
 from tests.model.holding_rules import holding
@@ -111,9 +111,9 @@ def situation(history: History, rows: list[Dialog], at: datetime) -> object:
 
 
 def of_sections(product: Product, rows: list[Dialog], viewer: str) -> Iterator[Compared]:
-    """`section_of` and the querysets, which mirror it for the database, row by row."""
+    """`shown_section` and the querysets, which mirror it for the database, row by row."""
     one_by_one, together = product.sections(viewer, rows)
-    yield f"sections of {viewer}, by section_of instead of by the querysets", one_by_one, together
+    yield f"sections of {viewer}, by shown_section instead of by the querysets", one_by_one, together
 
 
 def of_panel(history: History, product: Product, at: datetime, viewer: str) -> Iterator[Compared]:

@@ -15,7 +15,7 @@ from tests.model.life_rules import life_at, lives
 from tests.model.start_rules import Deadline, deadline, due, stored_at
 
 GOODBYE = timedelta(seconds=2)  # P2 a
-IN_FLIGHT = timedelta(seconds=0.5)  # after a goodbye: a sign was sent before it (docs/decisions/0020)
+IN_FLIGHT = timedelta(seconds=0.5)  # after a goodbye: a sign may have been sent before it, on another connection
 SETTLING = timedelta(seconds=0.3)  # after a goodbye's two seconds: then it is written (docs/decisions/0003)
 PROCESS_LEASE = timedelta(seconds=30)  # of a live process, for all visits it holds (docs/decisions/0003)
 LEFT_NOTICE, WENT_OFFLINE, CAME_BACK = "left_notice", "went_offline", "came_back"  # the messages of P4, P5, P6
@@ -191,7 +191,8 @@ def absences(history: History, dialog: Dialog) -> Iterator[Absence]:
     for begin, end, back in away(history, dialog):
         known_at = max([begin, *(period.known_at for period in here if period.end <= begin)])
         noticed, offline = (deadline(history, begin, known_at, name) for name in ("left_notice_after", "offline_after"))
-        reached = [one if one.reached_at <= end and one.reached_at != NEVER else None for one in (noticed, offline)]
+        is_told = not back or known_at < end  # not of whoever is back by the moment at which it is stored that they had left
+        reached = [one if is_told and one.reached_at <= end and one.reached_at != NEVER else None for one in (noticed, offline)]
         yield Absence(begin, end, *reached, back)
 
 

@@ -80,5 +80,5 @@ def set_clock(story: Story, milliseconds: int) -> None:
     story.history.ahead.set(story.now, story.history.ahead.at(story.now) + timedelta(milliseconds=milliseconds))
     if milliseconds < 0:
         story.moments.clear()
-    story.run_clock_worker()
+    story.run_clock_worker(all_given=False)  # who was heard is known again as soon as the live processes have written
     story.run_processes(renew=True)

@@ -12,27 +12,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError, connection
 
-from dialogs import queues, tasks
-from dialogs.actions import assigner, assignment, conversation, devices, errors, presence
+from dialogs import events, tasks
+from dialogs.actions import assignment_by_hand, automatic_assignment, conversation, devices, errors, presence
 from dialogs.actions.presence import LONGEST_GAP, Arrival, OutageBetween
 from dialogs.live import tickets
 from dialogs.live.app import LiveApp
-from dialogs.live.neighbours import Neighbours
-from dialogs.live.presence import Visits
-from dialogs.live.streams import Streams
+from dialogs.live.database_thread import DatabaseThread
+from dialogs.live.state import LiveState
 from dialogs.models import Dialog, DialogEvent, EventKind, State, Visitor
+from dialogs.reading import queues
+from dialogs.reading.rights import facts_of, person_of
+from dialogs.rules.sections import Section
 from dialogs.views import panels
-from operators import actions as people_actions
-from operators import configuration, history
+from operators import history
 from operators import tasks as people_tasks
+from operators.actions.parts import archive_part, restore_part, save_part
+from operators.actions.people import change_people
+from operators.actions.settings import change_limits, change_settings
+from operators.actions.signs_of_life import seen
+from operators.actions.status import set_status, sign_out
 from operators.availability import service_states
 from operators.models import Department, Language, Operator
 from tests import people
 from tests.model import facts, queue_rules
 from tests.model.clock import Clock
 from tests.model.event_rules import KINDS, Event
+from tests.sections import shown_section
 
 NOBODY: Any = None
 SCOPE: dict[str, Any] = {"headers": []}
@@ -42,6 +50,7 @@ RENEW_EVERY = 5  # seconds, as LiveApp does
 OUTCOMES: dict[type[errors.Refused], str] = {
     errors.DialogClosed: queue_rules.IS_CLOSED,
     errors.NotYours: queue_rules.NOT_THEIRS,
+    errors.NotVisible: queue_rules.REFUSED,
     errors.Refused: queue_rules.REFUSED,
 }
 # the sentences of warnings, and what the rules call them
@@ -63,6 +72,8 @@ def outcome_of(action: Callable[[], None]) -> str:
         return queue_rules.asks(warnings_in(str(refusal)))
     except errors.Refused as refusal:
         return OUTCOMES[type(refusal)]
+    except PermissionDenied:
+        return queue_rules.REFUSED
     return queue_rules.DONE
 
 
@@ -93,48 +104,50 @@ class Turn:
     saw_to_outage: bool
 
 
+class WithoutThread(DatabaseThread):
+    """Runs queries at once."""
+
+    is_away = False
+
+    async def run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.is_away:
+            raise OperationalError("the database is away")
+        return function(*args, **kwargs)
+
+
 class Process(LiveApp):
     """A live process without a network and without threads."""
 
-    database_is_away = False
-
     def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.visits = Visits(clock.steady)
-        self.neighbours = Neighbours(self.visits)
-        self.streams = Streams(self.visits.lease)
-        self.renewed_at = self.looked_at = clock.steady()
-
-    async def _in_database(self, function: Any, *arguments: Any, **named: Any) -> Any:
-        if self.database_is_away:
-            raise OperationalError("the database is away")
-        return function(*arguments, **named)
+        self.clock, self.database = clock, WithoutThread()
+        super().__init__(LiveState(clock=clock.steady, database=self.database))
+        self.looked_at = clock.steady()
 
     def turn(self, account_id: int, *, renew: bool) -> Turn:
-        """One turn of each of its loops: the board, the lease, presence. `renew`: its lease's turn comes now."""
+        """One turn of each of its loops: service states, the lease, presence. `renew`: its lease's turn comes now."""
+        state, upkeep = self.state, self.upkeep.visits
         before, self.looked_at = self.looked_at, self.clock.steady()
         if self.looked_at - before > LONGEST_GAP.total_seconds():
-            self.is_cut_off = True
-        sees_to_outage = self.is_cut_off
-        renews = renew or self.is_cut_off or self.clock.steady() - self.renewed_at >= RENEW_EVERY
+            upkeep.is_cut_off = True
+        sees_to_outage = upkeep.is_cut_off
+        renews = renew or upkeep.is_cut_off or self.clock.steady() - upkeep.renewed_at >= RENEW_EVERY
         try:
-            self.visits.leases = at_once(self._in_database(self.board.read, {account_id}))
+            state.visits.leases = at_once(self.database.run(state.service_states.read, {account_id}))
             if renews:
-                at_once(self._renew_lease())
-            at_once(self._write_arrivals())
-            at_once(self._write_departures())
-            at_once(self._write_silences())
-            self.visits.claim(at_once(self._in_database(presence.unclaimed_visits)))
+                at_once(upkeep.renew_lease())
+            at_once(upkeep.write_arrivals())
+            at_once(upkeep.write_departures())
+            at_once(upkeep.write_silences())
+            state.visits.claim(at_once(self.database.run(presence.unclaimed_visits)))
         except (DatabaseError, OutageBetween):
-            self.is_cut_off = True
+            upkeep.is_cut_off = True
             return Turn(False, False, False)
         return Turn(True, renews, sees_to_outage)
 
     def write_workspaces(self) -> None:
         """One turn of the loop that stores the signs of life of workspaces."""
         with suppress(OperationalError):
-            at_once(self._write_workspaces())
+            at_once(self.upkeep.workspaces.write_signs_of_life())
 
 
 class Product:
@@ -154,7 +167,7 @@ class Product:
         """A person whose history begins with departments and languages, as in the admin (A4)."""
         person = people.make_operator(self.account, name, departments=(), languages=(), **fields)
         theirs = {"departments": [self.departments[s] for s in departments], "languages": [self.languages[c] for c in languages]}
-        people_actions.change_people(person, **theirs, active=True)
+        change_people(person, **theirs, active=True)
         return person
 
     # ----- processes -----
@@ -169,7 +182,7 @@ class Product:
     def database(self, *, is_away: bool) -> None:
         """For the live processes. Nobody else may be asked to do anything while it is away."""
         for process in self.processes.values():
-            process.database_is_away = is_away
+            process.database.is_away = is_away
 
     def turn_process(self, name: str, *, renew: bool) -> Turn:
         return self.processes[name].turn(self.account.pk, renew=renew)
@@ -196,7 +209,7 @@ class Product:
         Returns whether there was anything of that kind.
         """
         waiting = [function for _, function, _ in connection.run_on_commit]
-        assigning = [function for function in waiting if getattr(function, "func", None) is assigner._assign_automatic]
+        assigning = [function for function in waiting if getattr(function, "func", None) is automatic_assignment._assign_automatic]
         connection.run_on_commit = []
         self._seed()
         for function in assigning:
@@ -213,15 +226,15 @@ class Product:
     def page_opens(self, visitor: str, page: str, process: str) -> None:
         """The page opens a stream or a poll."""
         ticket = tickets.issue(tickets.VISIT, self._claims(visitor, page))
-        at_once(self.processes[process]._sign_of_visit({"ticket": ticket}, SCOPE))
+        at_once(self.processes[process].visit_handlers.sign_of_life({"ticket": ticket}, SCOPE))
 
     def page_answers_ping(self, visitor: str, page: str, process: str) -> None:
         known = self.visitors[visitor]
-        self.processes[process].visits.sign(Arrival(known.pk, self.account.pk, page, token_digest=known.token_digest))
+        self.processes[process].state.visits.sign(Arrival(known.pk, self.account.pk, page, token_digest=known.token_digest))
 
     def page_says_goodbye(self, visitor: str, page: str, process: str) -> None:
         ticket = tickets.issue(tickets.VISIT, self._claims(visitor, page))
-        at_once(self.processes[process]._visit_bye({"ticket": ticket}, NOBODY, SCOPE))
+        at_once(self.processes[process].visit_handlers.bye({"ticket": ticket}, NOBODY, SCOPE))
 
     def visitor_writes(self, visitor: str, page: str, department: str, language: str, *, from_app: bool) -> int:
         """Returns the number of the dialog that took the message."""
@@ -257,20 +270,20 @@ class Product:
     def workspace_opens(self, name: str) -> dict[str, Any]:
         """A request of the workspace, as its page makes; returns the claims of the ticket the page gets."""
         person = self._person(name)
-        people_actions.seen(person, self.clock.now)
+        seen(person, self.clock.now)
         return tickets.workspace_claims(person)
 
     def workspace_answers_ping(self, claims: dict[str, Any], process: str) -> None:
-        self.processes[process]._sign_of_workspace(claims)
+        self.processes[process].workspace_handlers.sign_of_life(claims)
 
     def chooses(self, name: str, status: str, by: str) -> None:
-        people_actions.set_status(self._person(name), status, actor=self._person(by))
+        set_status(self._person(name), status, actor=self._person(by))
 
     def signs_out(self, name: str) -> None:
-        people_actions.sign_out(self._person(name))
+        sign_out(self._person(name))
 
     def becomes(self, name: str, departments: list[str], languages: list[str], active: bool) -> None:
-        people_actions.change_people(
+        change_people(
             self._person(name),
             departments=[self.departments[slug] for slug in departments],
             languages=[self.languages[code] for code in languages],
@@ -283,7 +296,7 @@ class Product:
 
     def operator_takes(self, operator: str, number: int, *, instead_of: str | None, confirmed: bool) -> None:
         holder_id = self.operators[instead_of].pk if instead_of else None
-        assignment.take(self.dialog(number).pk, self._person(operator), instead_of=holder_id, confirmed=confirmed)
+        assignment_by_hand.take(self.dialog(number).pk, self._person(operator), instead_of=holder_id, confirmed=confirmed)
 
     def operator_answers(self, operator: str, number: int, *, confirmed: bool) -> None:
         self.submissions += 1
@@ -296,23 +309,23 @@ class Product:
     def transfers(self, operator: str, number: int, what: str, to: str | None, department: str | None, *, confirmed: bool) -> None:
         dialog_id, actor = self.dialog(number).pk, self._person(operator)
         if to is not None:
-            assignment.transfer_to_operator(dialog_id, actor, self.operators[to].pk, confirmed=confirmed)
+            assignment_by_hand.transfer_to_operator(dialog_id, actor, self.operators[to].pk, confirmed=confirmed)
         elif department is not None:
-            assignment.transfer_to_department(dialog_id, actor, self.departments[department].pk)
+            assignment_by_hand.transfer_to_department(dialog_id, actor, self.departments[department].pk)
         else:
-            assignment.return_to_queue(dialog_id, actor)
+            assignment_by_hand.return_to_queue(dialog_id, actor)
 
     def limits_operator(self, name: str, setting: str, value: int | None) -> None:
-        people_actions.change_limits(self._person(name), {setting: value}, actor=None)
+        change_limits(self._person(name), {setting: value}, actor=None)
 
     def changes_department(self, slug: str, pickup_timeout: int | None) -> None:
         department = Department.objects.get(pk=self.departments[slug].pk)
         department.pickup_timeout = pickup_timeout
-        configuration.save_part(department, actor=None)
+        save_part(department, actor=None)
 
     def archives(self, slug: str, *, archived: bool) -> None:
         department = Department.objects.get(pk=self.departments[slug].pk)
-        (configuration.archive_part if archived else configuration.restore_part)(department, actor=None)
+        (archive_part if archived else restore_part)(department, actor=None)
 
     def assigned_since(self, event_id: int) -> list[tuple[int, int, str]]:
         """(event id, dialog number, operator) of what automatic assignment has given after that event, in its order."""
@@ -325,7 +338,7 @@ class Product:
         conversation.bring_into_workspace(self.dialog(number).pk, actor=self.operators[operator])
 
     def settings_change(self, changes: dict[str, Any]) -> None:
-        people_actions.change_settings(self.account, changes, actor=self.operators["vera"])
+        change_settings(self.account, changes, actor=self.operators["vera"])
 
     # ----- what it shows -----
 
@@ -342,21 +355,20 @@ class Product:
         names = {person.pk: name for name, person in self.operators.items()}
         found: list[Event] = []
         for event in dialog.events.all():
-            data, kept = event.data, ()
-            operator = names.get(data.get("operator"))
-            match event.kind:
-                case EventKind.PICKED_UP:
-                    kept = (operator, tuple(data.get("warned", ())))
-                case EventKind.ASSIGNED:
-                    kept = (operator,)
-                case EventKind.UNASSIGNED:
-                    kept = (operator, data["reason"])
-                case EventKind.REOPENED:
-                    kept = (data["who"].lower() if "who" in data else None,)
-                case EventKind.TRANSFERRED:
-                    where = {"operator": facts.TO_OPERATOR, "department": facts.TO_DEPARTMENT, "queue": facts.TO_QUEUE}[data["to"]]
-                    department = data.get("department", "").lower() or None
-                    kept = (where, operator or department, tuple(data.get("warned", ())))
+            kept: tuple[Any, ...] = ()
+            match event.details:
+                case events.PickedUp(from_operator_id=operator_id, warned=warned):
+                    kept = (names.get(operator_id), tuple(one.value for one in warned))
+                case events.Assigned(operator_id=operator_id):
+                    kept = (names.get(operator_id),)
+                case events.Unassigned(operator_id=operator_id, reason=reason):
+                    kept = (names.get(operator_id), reason.value)
+                case events.Reopened(operator_name=name):
+                    kept = (name.lower() if name else None,)
+                case events.Transferred(to=to, operator_id=operator_id, department=department, warned=warned):
+                    where = {"operator": facts.TO_OPERATOR, "department": facts.TO_DEPARTMENT, "queue": facts.TO_QUEUE}[to]
+                    target = names.get(operator_id) or (department.lower() if department else None)
+                    kept = (where, target, tuple(one.value for one in warned))
             if event.kind in KINDS:
                 by = event.actor.username if event.actor and event.kind != EventKind.ENTERED_WORKSPACE else None
                 found.append((event.at, event.kind, by, kept))
@@ -378,30 +390,20 @@ class Product:
         return {name for name, person in self.operators.items() if person.pk in found}
 
     def sections(self, name: str, rows: list[Dialog]) -> tuple[dict[int, str], dict[int, str]]:
-        """Dialog number -> section of the operator's panel: of these rows by `section_of` and Q3, and from the querysets."""
+        """Dialog number -> section of the operator's panel: of these rows by `shown_section`, and from the querysets."""
         viewer = Operator.objects.get(pk=self.operators[name].pk)
-        parts = queues.own_parts(viewer)
-        one_by_one = {}
-        for row in rows:
-            section = queues.section_of(
-                state=row.state,
-                holder_id=row.operator_id,
-                is_offline=row.is_offline,
-                in_workspace=row.in_workspace,
-                viewer_id=viewer.pk,
-            )
-            sees_all = section in {queues.Section.WAITING, queues.Section.MINE} or viewer.is_supervisor
-            if section is None or (section == queues.Section.OTHERS and not viewer.is_supervisor):
-                continue
-            if sees_all or parts.holds(row.department_id, row.language_id):
-                one_by_one[row.number] = str(section)
+        person = person_of(viewer)
+        if not viewer.is_active:  # whoever was deactivated has no panel, and the rules let them read nothing
+            assert not any(shown_section(facts_of(row), person) for row in rows)
+            return {}, {}
+        one_by_one = {row.number: str(section) for row in rows if (section := shown_section(facts_of(row), person)) is not None}
         found = [
-            (number, str(queues.Section.WAITING if state == State.QUEUE else queues.Section.MINE))
+            (number, str(Section.WAITING if state == State.QUEUE else Section.MINE))
             for number, state in queues.held(viewer).values_list("number", "state")
         ]
-        sets = {queues.Section.OTHERS: queues.others(viewer)} if viewer.is_supervisor else {}
-        sets |= {queues.Section.GENERAL: queues.queued(viewer, is_offline=False, parts=parts)}
-        sets |= {queues.Section.OFFLINE: queues.queued(viewer, is_offline=True, parts=parts)}
+        sets = {Section.OTHERS: queues.others(viewer)} if viewer.is_supervisor else {}
+        sets |= {Section.GENERAL: queues.queued(viewer, is_offline=False, person=person)}
+        sets |= {Section.OFFLINE: queues.queued(viewer, is_offline=True, person=person)}
         found += [
             (number, str(section)) for section, members in sets.items() for number in members.values_list("number", flat=True)
         ]
@@ -413,7 +415,7 @@ class Product:
         """The operator's left panel as its page shows it: per section that is not empty the cards, and how many more there are."""
         found = {}
         for panel in panels.panels(self._person(name)):
-            numbers = [dialog.number for dialog in panel.dialogs]
+            numbers = [card.number for card in panel.cards]
             more = AND_MORE.fullmatch(panel.note)
             told = int(more[1]) if more else 0
             assert panel.count == len(numbers) + told, f"{panel.key} counts {panel.count}, shows {numbers}: {panel.note}"

@@ -28,9 +28,11 @@ ASSIGNMENTS = ["automatic", "automatic", "automatic", "manual"]
 CHANGES = ["setting", "setting", "setting", "assignment", "switch", "bring_in", "limit", "limit", "department", "archive", "become"]
 
 SOON = timedelta(milliseconds=2)
-# who acts while the clock worker is away acts by the rows: those agree with the rules until something becomes due
+# Who acts while the clock worker is away acts by the rows, apart from assignments, which they end themselves (Q8). The rows
+# agree with the rules until a visitor is to be shown as gone, a dialog closes by time, or somebody was to have picked one up: who
+# acts in the first five seconds cannot know that this will have been an outage, in which nobody is late (P9).
 can_act = precondition(
-    lambda self: self.story.has_database and self.dialogs(*OPEN) and not self.story.is_unswept(self.story.now + SOON)
+    lambda self: self.story.has_database and self.dialogs(*OPEN) and not self.story.is_overdue(self.story.now + SOON)
 )
 
 
@@ -38,7 +40,6 @@ class Queues(Lived):
     """One account, five visitors, four people: who has which dialog, who is given one, when it closes and opens again."""
 
     farthest = timedelta(seconds=100)
-    sets_clock_back = False  # whether something came before or after an assignment is told by its stamp (decision 0013)
 
     @initialize(
         data=st.data(),

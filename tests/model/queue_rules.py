@@ -7,7 +7,7 @@ among the facts, since ties are random: `admissible` says what it may give next.
 from datetime import datetime, timedelta
 
 from tests.model.facts import NEVER, TO_DEPARTMENT, TO_QUEUE, Dialog, History, Move, Operator
-from tests.model.holding_rules import ends_of_assignment, holding, is_theirs
+from tests.model.holding_rules import end_of_waiting, ends_of_assignment, holding, is_theirs
 from tests.model.life_rules import end_of_window, how_closed, is_open, lives
 from tests.model.oracle import shown
 from tests.model.start_rules import is_email_only, is_online, language, last_sign
@@ -197,6 +197,8 @@ def of_taking(
     history: History, dialog: Dialog, operator: Operator, at: datetime, *, instead_of: str | None, confirmed: bool
 ) -> str:
     """Q5, Q6: what comes of somebody's pressing Take; a supervisor takes it over from `instead_of`."""
+    if not operator.is_active.at(at):
+        return REFUSED
     if not is_open(history, dialog, at):
         return IS_CLOSED
     if is_email_only(history, dialog, at):
@@ -204,8 +206,16 @@ def of_taking(
     held = holding(history, dialog, at)
     if held.operator not in {None, operator.name} and not (operator.is_supervisor and held.operator == instead_of):
         return is_taken(held.operator)
+    if held.operator is None and not sees_unassigned(history, dialog, operator, at):
+        return REFUSED
     warnings = warnings_of_taking(history, dialog, operator, at)
     return asks(warnings) if warnings and not confirmed else DONE
+
+
+def sees_unassigned(history: History, dialog: Dialog, operator: Operator, at: datetime) -> bool:
+    """Q3, Q14: whoever takes a dialog that nobody has is a supervisor, or answers for its department and language."""
+    department = holding(history, dialog, at).department
+    return operator.is_supervisor or is_theirs(operator, department, language(history, dialog), at)
 
 
 def warnings_of_taking(history: History, dialog: Dialog, operator: Operator, at: datetime) -> list[str]:
@@ -215,17 +225,23 @@ def warnings_of_taking(history: History, dialog: Dialog, operator: Operator, at:
 
 def of_answering(history: History, dialog: Dialog, operator: Operator, at: datetime, *, confirmed: bool) -> str:
     """Words: sending an answer picks up what nobody has."""
+    if not operator.is_active.at(at):
+        return REFUSED
     if not is_open(history, dialog, at):
         return IS_CLOSED
     held = holding(history, dialog, at)
     if held.operator not in {None, operator.name}:
         return is_taken(held.operator)
+    if held.operator is None and not sees_unassigned(history, dialog, operator, at):
+        return REFUSED
     warnings = warnings_of_taking(history, dialog, operator, at)
     return asks(warnings) if warnings and not confirmed else DONE
 
 
 def of_closing(history: History, dialog: Dialog, operator: Operator, at: datetime) -> str:
     """Q9: whoever has it may close it, and supervisors."""
+    if not operator.is_active.at(at):
+        return REFUSED
     if not is_open(history, dialog, at):
         return IS_CLOSED
     return DONE if operator.is_supervisor else of_having(history, dialog, operator, at)
@@ -241,6 +257,8 @@ def of_having(history: History, dialog: Dialog, operator: Operator, at: datetime
 def of_transfer(history: History, dialog: Dialog, actor: Operator, move: Move, *, confirmed: bool) -> str:
     """Q5, Q10: whoever has it may hand it on, and supervisors; warned of a limit, of who is away or does not speak the language."""
     at = move.at
+    if not actor.is_active.at(at):
+        return REFUSED
     if not is_open(history, dialog, at):
         return IS_CLOSED
     if is_email_only(history, dialog, at):
@@ -253,8 +271,12 @@ def of_transfer(history: History, dialog: Dialog, actor: Operator, move: Move, *
     if move.what == TO_DEPARTMENT:
         waits_there = held.operator is None and held.department == move.department
         return REFUSED if waits_there or history.departments[move.department or ""].at(at) else DONE
-    target = history.operators[move.operator or ""]
-    if not target.is_active.at(at) or target.name == held.operator:
+    return of_handing(history, dialog, history.operators[move.operator or ""], at, confirmed=confirmed)
+
+
+def of_handing(history: History, dialog: Dialog, target: Operator, at: datetime, *, confirmed: bool) -> str:
+    """What comes of a transfer to somebody by a person who may transfer."""
+    if not target.is_active.at(at) or target.name == holding(history, dialog, at).operator:
         return REFUSED
     warnings = warnings_of_transfer(history, dialog, target, at)
     return asks(warnings) if warnings and not confirmed else DONE
@@ -272,15 +294,36 @@ def warnings_of_transfer(history: History, dialog: Dialog, target: Operator, at:
 
 def deadlines(history: History, at: datetime) -> list[datetime]:
     """Every moment after `at` at which a dialog goes back to its queue, closes, or is closed for good, as far as it can be told."""
+    return sorted({*ends_of_assignments(history, at), *closings(history, at)})
+
+
+def ends_of_assignments(history: History, at: datetime) -> set[datetime]:
+    """Of them, those at which a dialog goes back to its queue (Q8)."""
     moments = set()
-    for dialog in history.dialogs:
-        if dialog.started_at > at:
-            continue
+    for dialog in begun_by(history, at):
         held = holding(history, dialog, at)
         if held.operator is not None and not held.is_picked_up:
             moments |= {moment for moment, _ in ends_of_assignment(history, held, language(history, dialog), at)}
+    return {moment for moment in moments if at < moment < NEVER}
+
+
+def ends_of_waiting(history: History, at: datetime) -> set[datetime]:
+    """Of them, those at which somebody has not picked up in time."""
+    waiting = (holding(history, dialog, at) for dialog in begun_by(history, at))
+    ends = {end_of_waiting(history, held, at) for held in waiting if held.operator is not None and not held.is_picked_up}
+    return {moment for moment in ends if at < moment < NEVER}
+
+
+def closings(history: History, at: datetime) -> set[datetime]:
+    """Of them, those at which a dialog closes, or is closed for good (Q9, Q11)."""
+    moments = set()
+    for dialog in begun_by(history, at):
         for life in lives(history, dialog):
             moments.add(life.end)
             if life.end != NEVER:
                 moments.add(end_of_window(history, life).reached_at)
-    return sorted(moment for moment in moments if at < moment < NEVER)
+    return {moment for moment in moments if at < moment < NEVER}
+
+
+def begun_by(history: History, at: datetime) -> list[Dialog]:
+    return [dialog for dialog in history.dialogs if dialog.started_at <= at]

@@ -14,7 +14,7 @@ from tests.model.comparison import differences
 from tests.model.facts import ASSIGNED, Dialog, History, Move, Operator, Process, Timeline, Visitor
 from tests.model.holding_rules import RETURNED, course, holding
 from tests.model.product import Product, outcome_of
-from webim_offline.environment import MailServer
+from webim_offline.foundation.environment import MailServer
 
 Step = Callable[..., None]
 STEPS: dict[str, Step] = {}
@@ -198,12 +198,12 @@ class Story:
             self.history.heard.ran(self.now, self.clock.now)
         self.product.write_workspaces()
 
-    def run_clock_worker(self) -> None:
+    def run_clock_worker(self, *, all_given: bool = True) -> None:
         if self.has_database and self.has_clock_worker:
             self.history.sweep.ran(self.now, self.clock.now)
             self.product.run_clock_worker()
             self.swept_at = self.now
-            self.observe_assignments(all_given=True)
+            self.observe_assignments(all_given=all_given)
 
     def observe_assignments(self, *, all_given: bool) -> None:
         """What automatic assignment gave becomes a fact, one after the other; then, with `all_given`, nothing is left to (Q7)."""
@@ -227,7 +227,12 @@ class Story:
     @property
     def is_unnoticed(self) -> bool:
         """The end of a visit may not have been noticed yet, or what the clock worker has to notice."""
-        return self.is_unswept(self.now) or any(map(self.is_just_over, oracle.ends_of_visits(self.history)))
+        return self.is_unswept(self.now) or self.has_visit_just_ended
+
+    @property
+    def has_visit_just_ended(self) -> bool:
+        """Of anybody; its live process may not have noticed yet."""
+        return any(map(self.is_just_over, oracle.ends_of_visits(self.history)))
 
     def has_just_ended(self, visitor: str, page: Page) -> bool:
         """The visit of this page has ended, and its live process may not have noticed yet."""
@@ -242,9 +247,17 @@ class Story:
         history, since = self.history, self.swept_at
         if self.has_clock_worker and since == self.now:
             return False
-        due = (moment for rules in (oracle, queue_rules) for moment in rules.deadlines(history, since))
+        due = queue_rules.ends_of_assignments(history, since)
         back = (turn for dialog in history.dialogs for turn in course(history, dialog, at) if turn.what == RETURNED)
-        return any(moment <= at for moment in due) or any(turn.at > since for turn in back)
+        return self.is_overdue(at) or any(moment <= at for moment in due) or any(turn.at > since for turn in back)
+
+    def is_overdue(self, at: datetime) -> bool:
+        """The same, apart from assignments that somebody lost by leaving: those end by themselves when anybody acts (Q8)."""
+        if self.has_clock_worker and self.swept_at == self.now:
+            return False
+        rules = (oracle.deadlines, queue_rules.closings, queue_rules.ends_of_waiting)
+        due = (moment for rule in rules for moment in rule(self.history, self.swept_at))
+        return any(moment <= at for moment in due)
 
     def looked_at(self, number: int) -> Dialog:
         """The dialog that somebody is about to do something with.

@@ -5,17 +5,16 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from dialogs.models import Dialog, DialogEvent
 from notifications.models import OutgoingEmail
 from notifications.tasks import send_letters, write_letters
-from webim_offline.environment import MailServer
+from tests.passing_time import let_pass
+from webim_offline.foundation.environment import MailServer
 
 OK = "250 OK"
 Answer = Callable[[str], str]
@@ -102,31 +101,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def pass_time(seconds: float, dialog: Dialog | None = None) -> None:
-    """Let time go by for what waits in the database: its moments move into the past."""
-    ago = timedelta(seconds=seconds)
-    events = DialogEvent.objects.filter(handled_at=None)
-    for event in events.filter(dialog=dialog) if dialog else events:
-        DialogEvent.objects.filter(pk=event.pk).update(at=event.at - ago)
-    for letter in OutgoingEmail.objects.all():
-        OutgoingEmail.objects.filter(pk=letter.pk).update(
-            created_at=letter.created_at - ago,
-            give_up_at=letter.give_up_at - ago,
-            next_try_at=letter.next_try_at - ago if letter.next_try_at else None,
-        )
-
-
 def after_window() -> list[OutgoingEmail]:
     """Fifteen seconds later: the letters that the clock worker wrote by then."""
     before = set(OutgoingEmail.objects.values_list("pk", flat=True))
-    pass_time(15)
+    let_pass(15)
     write_letters()
     return list(OutgoingEmail.objects.exclude(pk__in=before).order_by("pk"))
 
 
 def later(seconds: float) -> None:
     """Some time later the mail worker runs."""
-    pass_time(seconds)
+    let_pass(seconds)
     send_letters()
 
 

@@ -10,15 +10,15 @@ import pytest
 from django.db import OperationalError, connection
 
 from dialogs.models import Delivery, DeliveryStatus, Pulse
-from dialogs.system_messages import text_of as words_of
-from notifications import smtp
-from notifications.actions import delivery, writing
+from dialogs.reading.system_messages import text_of as words_of
 from notifications.models import DeliveryAttempt, EmailStatus, Outcome, OutgoingEmail
+from notifications.outgoing import delivery, duties, smtp
 from notifications.tasks import send_letters, write_letters
 from tests import people
 from tests.notifications.conftest import LEFT
-from tests.notifications.mail import MailServer, after_window, free_port, html_of, later, pass_time, text_of
-from webim_offline.database_clock import database_now
+from tests.notifications.mail import MailServer, after_window, free_port, html_of, later, text_of
+from tests.passing_time import let_pass
+from webim_offline.foundation.database.clock import database_now
 
 SECOND = "second@north.example"
 
@@ -288,7 +288,7 @@ class TestLostAnswers:
     def test_a_worker_that_dies_each_time_sends_three_times_at_most(self, letter, host):
         for _ in range(5):
             delivery.claim_letters()
-            pass_time(delivery.LEASE.total_seconds() + 1)
+            let_pass(delivery.LEASE.total_seconds() + 1)
         assert now_of(letter).status == EmailStatus.UNKNOWN
 
     def test_an_outcome_that_comes_after_the_claim_ended_counts_only_if_accepted(self, letter):
@@ -422,9 +422,9 @@ class TestNothingIsLost:
 @pytest.mark.django_db(transaction=True)
 def test_workers_side_by_side_send_and_write_everything_once(account, running, host, monkeypatch):
     monkeypatch.setattr(delivery, "BATCH", 5)
-    monkeypatch.setattr(writing, "BATCH", 5)
+    monkeypatch.setattr(duties, "BATCH", 5)
     dialogs = [people.start_dialog(account) for _ in range(40)]
-    pass_time(15)
+    let_pass(15)
 
     def work(task) -> None:
         try:

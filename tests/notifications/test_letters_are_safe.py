@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialogs.models import Dialog, Message, Visitor
-from notifications import compose
 from notifications.models import LetterKind, OutgoingEmail
+from notifications.outgoing import compose, mime
 from operators.models import Account, Department, Language
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ def mailed(*, name="", contact="", phone="", label="own", own="", text="", title
     message = Message(text=text, at=NOON, revision=2)
     news = compose.News(LetterKind.FIRST, [message], contacts=compose.contacts_of(dialog))
     letter = compose.compose(dialog, news, language="en", subject=subject)
-    return compose.as_bytes(
+    return mime.as_bytes(
         OutgoingEmail(
             account=account,
             recipient="left@north.example",
@@ -174,16 +174,16 @@ def test_a_long_thread_is_folded_between_ids_only():
 )
 def test_message_ids_are_named_after_a_host(settings, public_host, sender, domain):
     settings.PUBLIC_HOST, settings.EMAIL_FROM = public_host, sender
-    assert compose.mail_domain() == domain
+    assert mime.mail_domain() == domain
 
 
 def test_a_recipient_of_an_international_domain_is_reachable():
-    assert compose.on_the_wire("left@почта.example") == "left@xn--80a1acny.example"
-    assert compose.on_the_wire('"a@b"@north.example') == '"a@b"@north.example'
+    assert mime.on_the_wire("left@почта.example") == "left@xn--80a1acny.example"
+    assert mime.on_the_wire('"a@b"@north.example') == '"a@b"@north.example'
 
 
 def test_the_sender_may_have_a_name(settings):
     settings.EMAIL_FROM = "Webim Offline <noreply@chat.north.example>"
     mail = email.message_from_bytes(mailed(text="x"), policy=default)
     assert mail["From"].addresses[0].display_name == "Webim Offline"
-    assert compose.envelope_sender() == "noreply@chat.north.example"
+    assert mime.envelope_sender() == "noreply@chat.north.example"

@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 
 from dialogs.actions.presence import renew_process
-from dialogs.models import Dialog, Pulse
-from notifications import metrics
+from dialogs.models import Dialog, Pulse, Purpose
 from notifications.models import OutgoingEmail
 from tests import people
-from webim_offline.database_clock import database_now
+from webim_offline import metrics
+from webim_offline.foundation.database.clock import database_now
 
 pytestmark = pytest.mark.django_db
 
@@ -59,8 +59,28 @@ def test_the_outbox(client, account):
     assert 120 <= found["webim_outbox_lateness_seconds"] < 150
 
 
+def test_duties_by_purpose(client, account):
+    now = database_now()
+    for place, (purpose, due) in enumerate(
+        [(Purpose.LEFT_MESSAGE_LETTERS, 10), ("roll_ups", 600), ("roll_ups", -60), ('a "b"\\', 1)]
+    ):
+        dialog = people.start_dialog(account)
+        since = now - timedelta(seconds=100 + place)
+        dialog.duties.update(purpose=purpose, due_at=now - timedelta(seconds=due), since=since)
+    found = told(client)
+    assert found['webim_duties{purpose="left_message_letters"}'] == 1
+    assert 100 <= found['webim_duty_age_seconds{purpose="left_message_letters"}'] < 130
+    assert 10 <= found['webim_duty_lateness_seconds{purpose="left_message_letters"}'] < 40
+    assert found['webim_duties{purpose="roll_ups"}'] == 2, "a purpose that this release does not know"
+    assert 102 <= found['webim_duty_age_seconds{purpose="roll_ups"}'] < 132
+    assert 600 <= found['webim_duty_lateness_seconds{purpose="roll_ups"}'] < 630
+    assert found[r'webim_duties{purpose="a \"b\"\\"}'] == 1
+
+
 def test_an_empty_service_has_figures_too(client):
-    assert told(client)["webim_visits_alive" + '{held="yes"}'] == 0
+    found = told(client)
+    assert found['webim_visits_alive{held="yes"}'] == 0
+    assert found['webim_duties{purpose="left_message_letters"}'] == 0
 
 
 def test_strangers_learn_nothing(client):

@@ -13,7 +13,7 @@ from notifications.models import EmailStatus
 from notifications.tasks import send_letters
 from tests import people
 from tests.notifications.mail import MailHost, after_window, free_port
-from webim_offline.environment import MailServer
+from webim_offline.foundation.environment import MailServer
 
 # make test-deps installs it; under CI its absence is a failure, not a skip
 needs_openssl = pytest.mark.skipif(

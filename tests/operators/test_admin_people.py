@@ -4,10 +4,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from dialogs.actions.assignment import take
+from dialogs.actions.assignment_by_hand import take
 from dialogs.models import Dialog
-from operators.configuration import MOST, is_mentioned
-from operators.models import ContactField, Department, Language, Operator, Role, Status
+from operators.actions.parts import MOST, is_mentioned
+from operators.models import ContactField, Department, Language, Lifetime, Operator, Role, SettingTarget, Status
 from tests import people
 
 
@@ -52,7 +52,9 @@ class TestArchiving:
         department = account.departments.get(slug="sales")
         assert supervisor.post(page(Department, "delete", department.pk), {"post": "yes"}).status_code == 302
         assert not Department.objects.filter(pk=department.pk).exists()
-        assert account.setting_changes.get().field == "department.deleted.sales"
+        change = account.setting_changes.get()
+        assert (change.kind, change.target_name, change.setting) == (SettingTarget.DEPARTMENT, "sales", Lifetime.DELETED)
+        assert change.target_id == department.pk
 
     @pytest.mark.parametrize("mention", ["dialog", "operator"])
     def test_what_is_mentioned_is_only_archived(self, supervisor, account, mention):
@@ -103,7 +105,9 @@ class TestArchiving:
     def test_own_contact_fields_are_deleted_and_it_is_recorded(self, supervisor, account):
         field = ContactField.objects.create(account=account, label="Card")
         assert supervisor.post(page(ContactField, "delete", field.pk), {"post": "yes"}).status_code == 302
-        assert account.setting_changes.get().field == "contactfield.deleted.Card"
+        change = account.setting_changes.get()
+        assert (change.kind, change.target_name, change.setting) == (SettingTarget.CONTACT_FIELD, "Card", Lifetime.DELETED)
+        assert (change.before, change.after) == ("Card", None)
 
 
 class TestParts:

@@ -3,10 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from operators.actions import archive, change_settings
+from operators.actions.parts import archive
+from operators.actions.settings import change_settings
 from operators.models import Account, Language, SettingChange
 from tests import people
-from webim_offline.environment import MailServer
+from webim_offline.foundation.environment import MailServer
 
 FORM = {"left_messages_email": "left@tea.example", "left_messages_in_workspace": "on"}
 OFF = {"left_messages_in_workspace": None}
@@ -46,7 +47,15 @@ def errors(response):
 
 
 def recorded(account):
-    return [(change.field, change.old, change.new) for change in account.setting_changes.order_by("pk")]
+    """(setting, before, after) of each change; a part's setting after its kind and short name."""
+    return [
+        (
+            f"{change.kind} {change.target_name}: {change.setting}" if change.target_name else change.setting,
+            change.before,
+            change.after,
+        )
+        for change in account.setting_changes.order_by("pk")
+    ]
 
 
 class TestSwitchingOff:
@@ -58,7 +67,7 @@ class TestSwitchingOff:
         assert not account.left_messages_in_workspace
         assert recorded(account) == [
             ("left_messages_email", "", "left@tea.example"),
-            ("left_messages_in_workspace", "True", "False"),
+            ("left_messages_in_workspace", True, False),
         ]
 
     def test_not_without_an_address(self, client, account, help_, mail):
@@ -178,7 +187,7 @@ def test_wrong_values_are_refused_at_their_field(client, account, help_, field, 
 def test_each_change_is_recorded_with_who_and_when(client, account, vera):
     people.sign_in(client, vera)
     save(client, account, name="Northern Tea", contact_phone="required")
-    changes = {change.field: change for change in account.setting_changes.all()}
+    changes = {change.setting: change for change in account.setting_changes.all()}
     assert set(changes) == {"name", "contact_phone", "left_messages_email"}
     assert all(change.actor == vera for change in changes.values())
     body = client.get(reverse("admin:operators_account_change", args=[account.pk])).content.decode()
@@ -197,7 +206,7 @@ def test_the_history_shows_the_latest_fifty_first(client, account, vera, help_):
     for serial in range(60):
         change_settings(account, {"name": f"Tea no. {serial:02}"}, actor=vera)
     formset = client.get(reverse("admin:operators_account_change", args=[account.pk])).context["inline_admin_formsets"][0].formset
-    shown = [row.new for row in formset.get_queryset()]
+    shown = [row.after for row in formset.get_queryset()]
     assert shown == [f"Tea no. {serial:02}" for serial in range(59, 9, -1)]
 
 
@@ -285,8 +294,8 @@ def test_a_change_of_a_department_is_recorded_too(client, account, vera):
     address = reverse("admin:operators_department_change", args=[support.pk])
     client.post(address, {"name": "Care", "slug": "support", "left_messages_email": "care@tea.example"})
     assert recorded(account) == [
-        ("department.name.support", "Support", "Care"),
-        ("department.left_messages_email.support", "", "care@tea.example"),
+        ("department support: name", "Support", "Care"),
+        ("department support: left_messages_email", "", "care@tea.example"),
     ]
     archive(support)
     body = client.get(reverse("admin:operators_account_change", args=[account.pk])).content.decode()

@@ -7,8 +7,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from operators.actions import change_settings
-from operators.admin import SUPERVISORS_SETTINGS
+from operators.actions.settings import change_settings
+from operators.admin.accounts import SUPERVISORS_SETTINGS
 from operators.models import LONGEST_TIME, Account, SettingChange
 from tests import people
 

@@ -8,13 +8,14 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from operators import confirmation
-from operators.configuration import archive_account, set_password
+from operators.actions.accounts import archive_account
+from operators.actions.people import set_password
+from operators.authentication import confirmation
 from operators.models import Account, Department, Operator, Role
 from tests import people
 from tests.operators.test_admin_people import as_shown, new_person
 from tests.operators.test_admin_settings import filled
-from webim_offline.environment import MailServer
+from webim_offline.foundation.environment import MailServer
 
 ASKED = 'name="own_password"'
 

@@ -6,7 +6,8 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
-from operators.configuration import archive_account, restore_account, set_password
+from operators.actions.accounts import archive_account, restore_account
+from operators.actions.people import set_password
 from operators.models import Operator
 from tests import people
 

@@ -10,12 +10,12 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, connections
 from django.test import Client, override_settings
 
-from operators import hashers
-from operators.configuration import set_password
-from operators.known_browsers import COOKIE, SALT
+from operators.actions.people import set_password
+from operators.authentication import hashers
+from operators.authentication.known_browsers import COOKIE, SALT
 from operators.models import Operator
 from tests import people
-from webim_offline import rate_limits
+from webim_offline.foundation import rate_limits
 
 LOGIN = "/accounts/login/"
 HOME, OFFICE = "192.0.2.7", "198.51.100.1"
@@ -279,7 +279,7 @@ class TestHashes:
     @pytest.fixture
     def busy(self, settings):
         """Two hashes are being made."""
-        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2"]
+        settings.PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2"]
         with hashers.place_to_hash(), hashers.place_to_hash():
             yield
 
@@ -290,7 +290,7 @@ class TestHashes:
         assert "Many people are signing in at this moment" in answer.content.decode()
 
     def test_then_it_goes_on(self, client, settings):
-        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2", "django.contrib.auth.hashers.MD5PasswordHasher"]
+        settings.PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2", "django.contrib.auth.hashers.MD5PasswordHasher"]
         with hashers.place_to_hash(), hashers.place_to_hash():
             sign_in(client)
         assert sign_in(client).status_code == 302
@@ -304,7 +304,7 @@ class TestHashes:
 
     @pytest.mark.parametrize("name", ["Argon2", "Pbkdf2"])
     def test_every_hasher_keeps_to_it(self, name, settings):
-        settings.PASSWORD_HASHERS = [f"operators.hashers.{name}"]
+        settings.PASSWORD_HASHERS = [f"operators.authentication.hashers.{name}"]
         person = Operator(username="x")
         person.set_password("purple tram onion")
         with hashers.place_to_hash():
@@ -318,14 +318,16 @@ class TestHashes:
     def test_the_settings_have_no_other_hashers(self, settings):
         """Each of the product's own hashers keeps to the limit; `quick` has replaced them here."""
         from_file = (settings.BASE_DIR / "webim_offline" / "settings.py").read_text()
-        assert 'PASSWORD_HASHERS = ["operators.hashers.Argon2", "operators.hashers.Pbkdf2"]' in from_file
+        assert (
+            'PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2", "operators.authentication.hashers.Pbkdf2"]' in from_file
+        )
 
     def test_a_page_of_the_admin_that_sets_a_password_says_so_too(self, client):
         assert sign_in(client, "vera").status_code == 302
         given = {"name": "Nina", "username": "nina", "email": "", "role": "operator", "ui_language": ""}
         given |= {"password1": "purple tram onion", "password2": "purple tram onion"}
         page = "/admin/operators/operator/add/"
-        with override_settings(PASSWORD_HASHERS=["operators.hashers.Argon2"]):
+        with override_settings(PASSWORD_HASHERS=["operators.authentication.hashers.Argon2"]):
             with hashers.place_to_hash(), hashers.place_to_hash():
                 answer = client.post(page, given)
             assert (answer.status_code, answer["Retry-After"]) == (429, "1")
@@ -334,7 +336,7 @@ class TestHashes:
             assert client.post(page, given).status_code == 302
 
     def test_memory_and_time_are_what_the_cheat_sheet_asks_for(self, settings):
-        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2"]
+        settings.PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2"]
         person = Operator(username="x")
         person.set_password("purple tram onion")
         assert person.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
@@ -344,7 +346,7 @@ class TestHashes:
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
         for person in Operator.objects.all():
             set_password(person, people.PASSWORD)
-        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2"]
+        settings.PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2"]
         costs = []
         verify = hashers.Argon2.verify
         monkeypatch.setattr(
@@ -358,7 +360,7 @@ class TestHashes:
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
         set_password(anna, people.PASSWORD)
         assert "m=102400" in anna.password
-        settings.PASSWORD_HASHERS = ["operators.hashers.Argon2"]
+        settings.PASSWORD_HASHERS = ["operators.authentication.hashers.Argon2"]
         assert sign_in(client).status_code == 302
         anna.refresh_from_db()
         assert "m=19456,t=2,p=1" in anna.password

@@ -5,12 +5,12 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.test import Client, RequestFactory, override_settings
 
-from operators import hashers
-from operators.configuration import set_password
-from operators.known_browsers import COOKIE
-from operators.passwords import TooManyAttempts, check_own_password
+from operators.actions.people import set_password
+from operators.authentication import hashers
+from operators.authentication.known_browsers import COOKIE
+from operators.authentication.passwords import TooManyAttempts, check_own_password
 from tests import people
-from webim_offline import rate_limits
+from webim_offline.foundation import rate_limits
 
 PAGE = "/accounts/password/"
 NEW = "purple tram onion"
@@ -143,7 +143,7 @@ class TestLimits:
 
     def test_a_process_that_hashes_already_says_so_and_counts_nothing(self, anna):
         browser = signed_in(anna)
-        with override_settings(PASSWORD_HASHERS=["operators.hashers.Argon2"]):
+        with override_settings(PASSWORD_HASHERS=["operators.authentication.hashers.Argon2"]):
             set_password(anna, people.PASSWORD)
             browser.force_login(anna)
             with hashers.place_to_hash(), hashers.place_to_hash():

@@ -174,6 +174,6 @@ class TestEveryPlace:
 
 
 def test_the_list_is_small_and_comes_with_its_licence(settings):
-    folder = settings.BASE_DIR / "operators" / "data"
+    folder = settings.BASE_DIR / "operators" / "authentication" / "data"
     assert (folder / "breached_passwords.txt.gz").stat().st_size < 1_000_000
     assert "MIT License" in (folder / "breached_passwords.LICENSE").read_text()

@@ -9,7 +9,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from operators import actions, configuration, session_ages
+from operators.actions.people import change_people, describe_operator, set_password
+from operators.authentication import session_ages
 from operators.models import Operator, Role
 from operators.tasks import clear_expired_sessions
 from tests import people
@@ -117,9 +118,9 @@ class TestAnEndIsForGood:
         assert not is_in(hers)
 
     def test_a_new_password_even_if_it_is_the_old_one(self, anna):
-        configuration.set_password(anna, people.PASSWORD)
+        set_password(anna, people.PASSWORD)
         mine = browser_of(anna)
-        configuration.set_password(anna, people.PASSWORD)
+        set_password(anna, people.PASSWORD)
         assert not is_in(mine)
 
     def test_a_new_password_from_the_admin(self, vera, anna):
@@ -147,7 +148,7 @@ class TestAnEndIsForGood:
         """It ended no session for good: coming back does."""
         mine = browser_of(anna)
         Operator.objects.filter(pk=anna.pk).update(is_active=False)
-        actions.change_people(anna, departments=[], languages=[], active=True)
+        change_people(anna, departments=[], languages=[], active=True)
         assert not is_in(mine)
 
 
@@ -159,7 +160,7 @@ class TestNothingElseEndsThem:
 
     def test_saving_a_role_that_stays(self, vera, anna):
         mine = browser_of(anna)
-        configuration.describe_operator(anna, ["role"], actor=vera)
+        describe_operator(anna, ["role"], actor=vera)
         assert is_in(mine)
 
     def test_an_upgrade(self, anna):
@@ -183,7 +184,7 @@ class TestAges:
 
     @pytest.fixture
     def mine(self, anna):
-        configuration.set_password(anna, people.PASSWORD)
+        set_password(anna, people.PASSWORD)
         browser = Client()
         browser.post(LOGIN, {"username": "anna", "password": people.PASSWORD})
         return browser
@@ -235,7 +236,7 @@ class TestAges:
         assert Session.objects.get().expire_date == before
 
     def test_signing_in_changes_the_key(self, anna):
-        configuration.set_password(anna, people.PASSWORD)
+        set_password(anna, people.PASSWORD)
         browser = Client()
         session = browser.session
         session["planted"] = "1"
@@ -252,7 +253,7 @@ def test_expired_sessions_are_cleared_in_batches(anna, monkeypatch):
     now = timezone.now()
     ended = [Session(session_key=f"old-{n}", session_data="", expire_date=now - timedelta(seconds=n + 1)) for n in range(7)]
     Session.objects.bulk_create([*ended, Session(session_key="good", session_data="", expire_date=now + timedelta(days=1))])
-    monkeypatch.setattr("operators.session_ages.BATCH", 3)
+    monkeypatch.setattr("operators.authentication.session_ages.BATCH", 3)
     assert clear_expired_sessions() == 7
     assert [row.pk for row in Session.objects.all()] == ["good"]
     assert clear_expired_sessions() == 0

@@ -5,15 +5,15 @@ from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
 
-from operators.configuration import end_workspaces
+from operators.actions.people import end_workspaces
 from operators.models import Operator
-from webim_offline.security_log import Event, Outcome, record
+from webim_offline.foundation.logs.security import Event, Outcome, record
 
 
 class Command(changepassword.Command):
     help = "Gives somebody another password: whoever is signed in with the old one is signed out, workspaces included."
 
-    def handle(self, *args: Any, **options: Any) -> str:
+    def handle(self, *args: Any, **options: Any) -> str | None:
         said = super().handle(*args, **options)
         operator = Operator.objects.get(username=options["username"] or getpass.getuser())
         end_workspaces(operator)

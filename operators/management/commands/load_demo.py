@@ -7,7 +7,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from operators import demo
-from operators.configuration import create_account, create_operator, save_part
+from operators.actions.accounts import create_account
+from operators.actions.parts import save_part
+from operators.actions.people import create_operator
 from operators.models import Account, Department, Operator, Role
 
 

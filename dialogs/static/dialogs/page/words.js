@@ -1,0 +1,3 @@
+/* What the scripts of the page say, in the page's language (live_page.py). */
+
+export const words = JSON.parse(document.getElementById('words').textContent);

@@ -1,0 +1,50 @@
+"""Accounts with their settings, and the people who answer. Nothing here knows what a dialog is."""
+
+from operators.models.account import (
+    LANGUAGE_CODE,
+    LONGEST_TIME,
+    MOST_DIALOGS,
+    MOST_VISIBLE,
+    SLUG,
+    Account,
+    Assignment,
+    ContactField,
+    Department,
+    Language,
+    OfflineMode,
+    Requirement,
+    limit,
+    own_limit,
+    seconds,
+)
+from operators.models.history import ConditionReason, Lifetime, OperatorChange, SettingChange, SettingTarget, WorkspacesHeard
+from operators.models.person import SUPERVISOR_RIGHTS, Operator, OperatorManager, Role, Status
+
+__all__ = [
+    "LANGUAGE_CODE",
+    "LONGEST_TIME",
+    "MOST_DIALOGS",
+    "MOST_VISIBLE",
+    "SLUG",
+    "SUPERVISOR_RIGHTS",
+    "Account",
+    "Assignment",
+    "ConditionReason",
+    "ContactField",
+    "Department",
+    "Language",
+    "Lifetime",
+    "OfflineMode",
+    "Operator",
+    "OperatorChange",
+    "OperatorManager",
+    "Requirement",
+    "Role",
+    "SettingChange",
+    "SettingTarget",
+    "Status",
+    "WorkspacesHeard",
+    "limit",
+    "own_limit",
+    "seconds",
+]

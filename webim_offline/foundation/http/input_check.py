@@ -1,0 +1,80 @@
+"""Refusing requests with content that no part of the service can handle, in one place (X3).
+
+That is NUL, and halves of surrogate pairs, neither of which a database can store; and bodies that are too large.
+
+The path, the query string and the size are checked first. Forms are checked when the view is known, but before any other middleware
+reads them. Django keeps a form that it has parsed, so it is parsed only once; and not at all if nothing is at the path, or if the
+path expects no form (`bare_addresses`, whose JSON is checked by serializers).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import UnreadablePostError
+
+from webim_offline.foundation.numbers import whole_number
+
+ENCODINGS = {"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1"}  # none of these decodes to half of a surrogate pair
+
+
+class Unreadable(BadRequest):
+    """Raised for a request that no browser would send in this form."""
+
+
+class NotText(BadRequest):
+    """Raised for a request that holds NUL or half of a surrogate pair."""
+
+
+def _is_text(text: str) -> bool:
+    if "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _texts(fields: QueryDict) -> Iterator[str]:
+    """Yield all names and values of a form or query string."""
+    for name, values in fields.lists():
+        yield name
+        yield from values
+
+
+class InputMiddleware:
+    """The middleware that checks requests. It raises BadRequest, or RequestDataTooBig; `errors.bad_request` answers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig
+        if (request.content_params or {}).get("charset", "").strip("\"' ").lower() not in ENCODINGS:
+            raise Unreadable
+        if not _is_text(request.path_info) or not all(map(_is_text, _texts(request.GET))):
+            raise NotText
+        # A quoted cookie may hold anything, but ours never do.
+        request.COOKIES = {name: value for name, value in request.COOKIES.items() if _is_text(value)}
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Check the form of a POST.
+
+        This runs before the `process_view` of any other middleware, because that of CSRF reads the form.
+        """
+        if request.method != "POST":
+            return
+        try:
+            fields, files = request.POST, request.FILES
+        except (UnreadablePostError, MultiPartParserError, LookupError, ValueError):
+            request._mark_post_parse_error()  # type: ignore[attr-defined]  # Django's own note that there is nothing to be read any more
+            raise Unreadable from None
+        names = (name for field in files for name in (field, *(file.name or "" for file in files.getlist(field))))
+        if not all(map(_is_text, _texts(fields))) or not all(map(_is_text, names)):
+            raise NotText
+
+
+def _length(request: HttpRequest) -> int:
+    return whole_number(request.META.get("CONTENT_LENGTH")) or 0
