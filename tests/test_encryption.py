@@ -71,7 +71,7 @@ def attempt(action):
 
 async def listen():
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(realtime.listen(lambda channels: None), 1)
+        await asyncio.wait_for(realtime.listen(lambda channels: None, lambda: None), 1)
 
 attempt(lambda: cache.set("cached", 1))
 attempt(lambda: realtime.tell(["told"]))

@@ -7,13 +7,17 @@ everything. A client's polls may be answered by several live processes in turn: 
 import asyncio
 import re
 import secrets
-from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from webim_offline.foundation.numbers import whole_number
+from webim_offline.foundation.steady_clock import steady_now
 
 MOST_REMEMBERED = 100_000  # channels; a client that asks about older ones is told to look again
+LONGEST_AGO = 3600.0  # seconds
+MOST_TIMES = 4096  # last hints whose moments are known
 MOST_PROCESSES = 64  # whose numbers one position holds
 NUMBER = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}")
 
@@ -33,7 +37,9 @@ class Listener(Protocol):
 class Hub:
     """Passes the hints that a live process hears on to the long polls and streams that wait for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_now) -> None:
+        self._clock = clock
+        self._times: deque[float] = deque(maxlen=MOST_TIMES)  # when the last hints came
         self.epoch = secrets.token_hex(4)  # tells the numbers of this process from those of others
         self.counter = 0  # the number of the last hint
         self.floor = 0  # whoever knows no more than this is told that everything may have changed
@@ -54,9 +60,24 @@ class Hub:
         others = (part for part in told[:MOST_PROCESSES] if not part.startswith(self.epoch) and NUMBER.fullmatch(part))
         return ",".join([own, *others])
 
+    def position_of(self, seconds_ago: object) -> str | None:
+        """Return the position of a client that read everything itself so many seconds ago.
+
+        None if that cannot be said: it is no number of seconds, or more hints have come since than are remembered.
+        """
+        if not isinstance(seconds_ago, int | float) or isinstance(seconds_ago, bool) or not 0 <= seconds_ago < LONGEST_AGO:
+            return None
+        came_before = bisect_right(self._times, self._clock() - seconds_ago)
+        number = self.counter - len(self._times) + came_before
+        return f"{self.epoch}.{number}" if came_before else None
+
+    def _count(self) -> None:
+        self.counter += 1
+        self._times.append(self._clock())
+
     def heard(self, channels: Collection[str]) -> None:
         """Wake the polls that wait for one of these channels, and tell each of their listeners once: a hint came."""
-        self.counter += 1
+        self._count()
         for channel in channels:
             self._last[channel] = self.counter
             self._last.move_to_end(channel)
@@ -71,9 +92,13 @@ class Hub:
         while len(self._last) > MOST_REMEMBERED:
             _, self.floor = self._last.popitem(last=False)
 
+    def begin(self) -> None:
+        """Hints are heard from now on."""
+        self._count()
+
     def invalidate_all(self) -> None:
         """Have every client look again, because hints may have been lost."""
-        self.counter += 1
+        self._count()
         self.floor = self.counter
         waiting, self._waiting = self._waiting, {}
         for waiters in waiting.values():

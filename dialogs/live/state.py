@@ -26,7 +26,7 @@ class LiveState:
         self.process_id = uuid.uuid4()  # the primary key of this process's row `dialogs.LiveProcess`
         self.clock = clock
         self.database = database or DatabaseThread()
-        self.hub = Hub()
+        self.hub = Hub(clock)
         self.visits = Visits(clock)
         self.goodbye_relay = GoodbyeRelay(self.visits)
         self.service_states = ServiceStates(self.hub)

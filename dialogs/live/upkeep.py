@@ -29,6 +29,7 @@ class Upkeep:
         self.visits = VisitUpkeep(state)
         self.workspaces = WorkspaceUpkeep(state)
         self._tasks: list[asyncio.Task[None]] = []
+        self._has_listened = False
 
     def start(self) -> None:
         """Begin the background work."""
@@ -84,11 +85,19 @@ class Upkeep:
         """Hear the hints of other processes; after a loss of the connection everybody looks again. Never returns."""
         while True:
             try:
-                await realtime.listen(self.heard)
+                await realtime.listen(self.heard, self.listening_began)
             except (OSError, RedisError) as error:
                 logger.warning("hints are not heard, trying again: %s", error)
             await asyncio.sleep(AGAIN_AFTER)
             self.state.hub.invalidate_all()
+
+    def listening_began(self) -> None:
+        """Hints are heard from now on. If that was so before, some may have been lost meanwhile."""
+        if self._has_listened:
+            self.state.hub.invalidate_all()
+        else:
+            self.state.hub.begin()
+        self._has_listened = True
 
     def heard(self, channels: list[str]) -> None:
         """A hint came for these channels."""

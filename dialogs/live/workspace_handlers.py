@@ -39,8 +39,8 @@ class WorkspaceHandlers:
         channels = _channels(claims)
         panel, own = channels[:2]
         dialog = channels[2] if len(channels) > 2 else None
-        since = body.get("since")
         hub = self.state.hub
+        since = self._known(body)
         asked_at = hub.position()
         hold = min(LONGEST_POLL, max(1.0, claims["lease"] / 3))
         with self.state.caps.holding((NETWORK, network), (OPERATOR, claims["o"])):
@@ -57,9 +57,25 @@ class WorkspaceHandlers:
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
         await self.state.sessions.check(claims)
         self.sign_of_life(claims)
-        stream = Stream(self.state.hub, send, claims, _channels(claims), body.get("since"))
-        stream.compose = self._news
+        stream = Stream(self.state.hub, send, claims, _channels(claims), self._known(body))
+        stream.compose = self._first_news
         return stream, self._frame
+
+    def _known(self, body: dict[str, Any]) -> object:
+        """The position up to which the tab knows everything.
+
+        A tab that has not been told a position says how many seconds ago the reading of its page began (`age`).
+        """
+        return body.get("since") or self.state.hub.position_of(body.get("age"))
+
+    def _first_news(self, stream: Stream) -> dict[str, Any]:
+        """The first frame of a stream: it says from where on its tab is told, also when nothing has changed."""
+        stream.compose = self._news
+        news = self._news(stream)
+        if news is None:
+            stream.known = self.state.hub.position(stream.known)
+            news = {"since": stream.known, "panel": False, "dialog": False}
+        return news
 
     def _news(self, stream: Stream) -> dict[str, Any] | None:
         changed, claims = stream.changed(), stream.claims

@@ -10,10 +10,10 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, Q, QuerySet
 
-from dialogs.models import IS_HELD, WAITS_IN_QUEUE, Dialog
+from dialogs.models import IS_HELD, WAITS_IN_QUEUE, Dialog, State
 from dialogs.reading.rights import person_of
 from dialogs.rules.permissions import Person
-from dialogs.rules.sections import Section, queue_section
+from dialogs.rules.sections import Section, held_section, queue_section
 from operators.models import Account, Operator
 
 MOST_FOR_SUPERVISOR = 500  # Q5
@@ -92,6 +92,12 @@ def held_by(account_id: int | None, operator_id: int) -> QuerySet[Dialog]:
     """`held` for a prepared query."""
     rows = Dialog.objects.filter(IS_HELD, account=account_id, operator=operator_id)
     return rows.order_by("created_at", "pk")
+
+
+def counts_of_held(operator: Operator) -> dict[str, int]:
+    """How many dialogs `held` has, by section."""
+    counts = held(operator).order_by().values_list("state").annotate(Count("pk"))
+    return {held_section(is_begun=state == State.CHATTING): count for state, count in counts}
 
 
 def held_by_anyone(account_id: int | None) -> QuerySet[Dialog]:

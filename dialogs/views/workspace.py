@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from dialogs.actions.statuses import choose_status
 from dialogs.reading.timeline import timeline
+from dialogs.rules.sections import Section
 from dialogs.views.access import operators_page, visible_dialog
 from dialogs.views.dialog_page import dialog_answer, dialog_context, fragment, ticket_for
 from dialogs.views.live_page import live_words
@@ -41,10 +42,14 @@ def workspace(request: OperatorRequest, number: int | None = None) -> HttpRespon
 @require_GET
 @operators_page
 def panel(request: OperatorRequest) -> HttpResponse:
-    """The left panel alone, for a live update: the cards that the page does not have (`has`, a cursor), and the places of all."""
+    """The left panel alone, for a live update: the cards that the page does not have (`has`, a cursor), and the places of all.
+
+    How many cards of a section are wanted is said by a field of its name: `general=200`. What is no number means the first hundred.
+    """
     current, under = whole_number(request.GET.get("open", "")), whole_number(request.GET.get("under", ""))
-    has = request.GET.get("has", "")
-    context = list_context(request.user, current, under=under, has=has)
+    given = {section: whole_number(request.GET.get(section.value, "")) for section in Section}
+    windows = {section: size for section, size in given.items() if size is not None}
+    context = list_context(request.user, current, windows=windows, under=under, has=request.GET.get("has", ""))
     response = fragment(request, render(request, "dialogs/_panel.html", context))
     response["X-Panel"] = context["cursor"]
     response["X-Status"] = request.user.status  # chosen in another tab, or by a supervisor

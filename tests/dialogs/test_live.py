@@ -278,6 +278,42 @@ class TestHub:
             hub.heard([channel])
         assert hub.changed(["z"], old) == {"z"}
 
+    def test_who_read_everything_a_while_ago_is_told_what_came_since(self):
+        moment = 1000.0
+        hub = Hub(lambda: moment)
+        hub.invalidate_all()  # it begins to hear
+        moment = 1010.0
+        hub.heard(["a"])
+        moment = 1020.0
+        hub.heard(["b"])
+        moment = 1030.0
+        assert hub.changed("ab", hub.position_of(25)) == {"a", "b"}
+        assert hub.changed("ab", hub.position_of(15)) == {"b"}
+        assert hub.changed("ab", hub.position_of(10.5)) == {"b"}
+        assert hub.changed("ab", hub.position_of(0)) == set()
+        assert hub.changed("ab", hub.position_of(31)) == {"a", "b"}  # before it began to hear
+        hub.invalidate_all()  # hints may have been lost
+        moment = 1031.0
+        assert hub.changed("ab", hub.position_of(5)) == {"a", "b"}
+        assert hub.changed("ab", hub.position_of(0.5)) == set()
+
+    @pytest.mark.parametrize("odd", [None, "", "1", True, [], -1, -0.001, 1e9, float("nan"), float("inf"), 10**400])
+    def test_an_odd_age_of_a_page_means_look_again(self, odd):
+        hub = Hub()
+        hub.invalidate_all()
+        assert hub.changed(["a"], hub.position_of(odd)) == {"a"}
+
+    def test_moments_of_hints_take_bounded_memory(self, monkeypatch):
+        monkeypatch.setattr("dialogs.live.hub.MOST_TIMES", 3)
+        moment = 0.0
+        hub = Hub(lambda: moment)
+        for second in range(10):
+            moment = float(second)
+            hub.heard([f"channel-{second}"])
+        assert hub.changed(["channel-9"], hub.position_of(0.5)) == {"channel-9"}
+        assert hub.changed(["channel-1"], hub.position_of(2)) == set()
+        assert hub.position_of(2.5) is None
+
     def test_waiting_ends_with_a_hint_or_with_time_and_leaves_nothing(self):
         async def story():
             hub = Hub()

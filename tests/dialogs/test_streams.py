@@ -277,6 +277,28 @@ def test_a_hint_for_the_panel_and_the_open_dialog_is_told_as_one(account, anna):
     assert nothing_more
 
 
+def test_a_page_that_was_just_read_is_told_only_what_came_since(account, anna):
+    """The page and its first panel are one answer: it does not read them again because its stream opens."""
+    ticket = workspace_ticket(anna)
+
+    async def first_news(app, age):
+        socket = Socket(app, "/live/workspace/stream")
+        socket.say({"ticket": ticket, "age": age})
+        news = await socket.hear()
+        assert news["since"]  # from where on it is told, also when there is nothing to tell
+        return news["panel"]
+
+    async def story(app):
+        app.state.hub.invalidate_all()  # it begins to hear
+        app.upkeep.heard([f"workspace:{account.pk}"])
+        await asyncio.sleep(0.3)
+        app.upkeep.heard([f"workspace:{account.pk + 1}"])
+        _, polled, _ = await test_live.post(app, "/live/workspace/poll", {"ticket": ticket, "age": 0.5})
+        return [await first_news(app, age) for age in (0.1, 0.5, 1000, "0.1", None)], polled["panel"]
+
+    assert live(story) == ([False, True, True, True, True], True)
+
+
 @pytest.mark.parametrize(
     "end",
     [

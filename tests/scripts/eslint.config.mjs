@@ -8,7 +8,7 @@ import js from '@eslint/js';
 const BROWSER = [
   'window', 'document', 'location', 'history', 'navigator', 'console', 'fetch', 'crypto', 'performance', 'Notification', 'Intl',
   'setTimeout', 'clearTimeout', 'setInterval', 'getComputedStyle', 'innerHeight',
-  'AbortController', 'BroadcastChannel', 'CSSStyleSheet', 'DOMParser', 'Element', 'FormData', 'WebSocket',
+  'AbortController', 'BroadcastChannel', 'CSSStyleSheet', 'DOMParser', 'Element', 'FormData', 'IntersectionObserver', 'WebSocket',
 ];
 const IN_TESTS = ['globalThis', 'queueMicrotask', 'setImmediate'];
 const readonly = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']));

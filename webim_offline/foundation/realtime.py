@@ -95,27 +95,31 @@ def _send_datagram(body: bytes) -> None:
         sender.sendto(body, ("127.0.0.1", port))
 
 
-async def listen(heard: Listener) -> None:
+async def listen(heard: Listener, began: Callable[[], object]) -> None:
     """Call `heard` with the list of channels of every hint, until cancelled.
+
+    `began` is called when hints are heard from then on: at first, and again after each gap in which some may have been lost.
 
     Raises an exception of Redis or of the operating system when the connection is lost; the caller then listens again.
     """
     if settings.REDIS_URL:
-        await _listen_redis(heard)
+        await _listen_redis(heard, began)
     else:
-        await _listen_datagrams(heard)
+        await _listen_datagrams(heard, began)
 
 
-async def _listen_redis(heard: Listener) -> None:
+async def _listen_redis(heard: Listener, began: Callable[[], object]) -> None:
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
     async with client, client.pubsub() as pubsub:
         await pubsub.subscribe(TOPIC)
         async for message in pubsub.listen():
             if message["type"] == "message":
                 _deliver(message["data"], heard)
+            elif message["type"] == "subscribe":
+                began()
 
 
-async def _listen_datagrams(heard: Listener) -> None:
+async def _listen_datagrams(heard: Listener, began: Callable[[], object]) -> None:
     class Receiver(asyncio.DatagramProtocol):
         def datagram_received(self, data: bytes, addr: object) -> None:
             _deliver(data, heard)
@@ -125,6 +129,7 @@ async def _listen_datagrams(heard: Listener) -> None:
     try:
         _port_file().parent.mkdir(parents=True, exist_ok=True)
         _port_file().write_text(str(transport.get_extra_info("sockname")[1]))
+        began()
         await asyncio.Event().wait()
     finally:
         transport.close()

@@ -36,7 +36,12 @@ async function renewTicket() {
   ticketAt = Date.now();
 }
 
-const hello = () => ({ ticket: holder().dataset.ticket, since });
+/* Seconds since the server was asked for this page, by the clock that shows more: one of them may stand still while the machine
+   sleeps. */
+const age = () => Math.max(performance.now(), Date.now() - performance.timeOrigin) / 1000;
+
+/* What came before the page was read is on it, so it is not read again because it begins to follow. */
+const hello = () => Object.assign({ ticket: holder().dataset.ticket }, since ? { since } : { age: age() });
 
 /** A hint says which parts have changed: { since, panel, dialog }. */
 function hear(hint) {

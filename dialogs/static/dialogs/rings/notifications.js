@@ -14,9 +14,10 @@ export function notify(list, open) {
   const [{ kind, number, card }] = list;
   const texts = form.dataset;
   const isOne = list.length === 1;
-  const who = `#${number} ${find('.card-name', card).textContent}`;
+  const who = card ? `#${number} ${find('.card-name', card).textContent}` : `#${number}`;
   const title = isOne ? texts[kind].replace('%s', who) : texts.many.replace('%s', list.length);
-  const body = isOne ? find('.card-text', card).textContent.trim() : who;
+  const text = card ? find('.card-text', card).textContent.trim() : '';
+  const body = isOne ? text : who;
   try {
     const notification = new Notification(title, { body, tag: `workspace-${number}`, silent: true });
     notification.onclick = () => {

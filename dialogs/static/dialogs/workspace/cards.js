@@ -4,6 +4,7 @@ import { find, findAll } from '../page/dom.js';
 import { waitOf } from './clocks.js';
 import { handIsOnList } from './hand.js';
 import { list, openNumber } from './places.js';
+import { goesOn, lastSection, sectionOf, showMore } from './windows.js';
 
 /* A list that was asked for before another card was opened does not know which one is open: the page does. */
 let current = openNumber();
@@ -47,13 +48,39 @@ export function focusCard(card) {
   card.scrollIntoView({ block: 'nearest' });
 }
 
-/** Moves the focus by so many cards, from the focused or the open one. */
-export function step(by) {
+/** Moves the focus by so many cards, from the focused or the open one. What lies beyond a window is shown first. */
+export async function step(by) {
   const all = cards();
   let at = all.indexOf(document.activeElement);
   if (at < 0) at = all.findIndex((card) => card.hasAttribute('aria-current'));
-  if (at < 0 && by > 0) focusCard(all[0]);
-  else focusCard(all[Math.max(0, Math.min(all.length - 1, at + by))]);
+  if (at < 0 && by > 0) {
+    focusCard(all[0]);
+    return;
+  }
+  const to = all[Math.max(0, Math.min(all.length - 1, at + by))];
+  if (to) focusCard((await revealBetween(all[at] || to, to, by)) || to);
+}
+
+/* Between the last card of a window and the first one after it lie those that are not on the page yet: shows them, and returns the
+   one that comes next. */
+async function revealBetween(from, to, by) {
+  const upper = by > 0 ? from : to;
+  const leaves = from === to || sectionOf(from) !== sectionOf(to);
+  if (!leaves || !isAtEnd(upper)) return null;
+  const { parentNode: item } = upper;
+  await showMore(sectionOf(upper), { toEnd: by < 0 });
+  if (by < 0) return find('.card-list > li:last-child > .card', sectionOf(upper));
+  return item.nextElementSibling && find('.card', item.nextElementSibling);
+}
+
+const isAtEnd = (card) => goesOn(sectionOf(card)) && !card.parentNode.nextElementSibling;
+
+/** Moves the focus to the last card of all. */
+export async function focusLast() {
+  const last = lastSection();
+  if (!last) return;
+  if (goesOn(last)) await showMore(last, { toEnd: true });
+  focusCard(cards().pop());
 }
 
 /** One card is loud: of the visitors who are on the site, the one who waits longest. */

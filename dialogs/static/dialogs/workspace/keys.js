@@ -2,7 +2,7 @@
 
 import { storedItem, storeItem } from '../page/storage.js';
 import { find } from '../page/dom.js';
-import { cards, currentCard, focusCard, numberOf, step } from './cards.js';
+import { cards, currentCard, focusCard, focusLast, numberOf, step } from './cards.js';
 import { sendReply } from './composer.js';
 import { openDialog } from './dialog.js';
 import { closeSide, openMenu } from './menus.js';
@@ -40,7 +40,7 @@ const IN_LIST = {
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
   Home: () => focusCard(cards()[0]),
-  End: () => focusCard(cards()[cards().length - 1]),
+  End: focusLast,
 };
 
 const cameFromArchive = () => !history.state && /\/workspace\/archive\/(\?|$)/.test(document.referrer);

@@ -2,6 +2,7 @@
 
 import { tell } from '../shared/signals.js';
 import { adopt, find, findAll, setText } from '../page/dom.js';
+import { dialogsBeyond } from '../page/beyond.js';
 import { askForPanel, rememberPanel } from '../page/panel_source.js';
 import { readSoon } from '../page/readers.js';
 import { forgetTold, isNews, noteTold } from '../page/told.js';
@@ -12,6 +13,7 @@ import { handIsOnList, ignoreHand, touchedCard, watchHand } from './hand.js';
 import { glide, positions } from './movement.js';
 import { list, openNumber } from './places.js';
 import { followStatus } from './status.js';
+import { sayPositions, sectionOf, startWindows, windowsWanted } from './windows.js';
 
 const RELEASE_EVERY = 400; // milliseconds
 
@@ -22,7 +24,8 @@ let held = null; // an update whose moves wait for the hand to rest
 export async function refreshPanel() {
   const card = touchedCard();
   const askedAt = Date.now();
-  const { panel: fresh, response } = await askForPanel(`&open=${openNumber()}&under=${card ? numberOf(card) : ''}`);
+  const about = `&open=${openNumber()}&under=${card ? numberOf(card) : ''}${windowsWanted()}`;
+  const { panel: fresh, response } = await askForPanel(about);
   if (askedAt < shownAt) return; // a later question was answered first
   shownAt = askedAt;
   followStatus(response.headers.get('X-Status'), askedAt);
@@ -48,6 +51,7 @@ export function finish() {
   markCurrent();
   markLoudest();
   writeWaits();
+  sayPositions();
 }
 
 function updateCard(card, fresh) {
@@ -92,21 +96,48 @@ function arrange(fresh, isHeld) {
   if (!isHeld) freeHeights();
   const focused = document.activeElement;
   const wanted = new Set(findAll('.card-list > li', fresh).map((item) => item.id));
+  const isBeyond = new Set(findAll('.section', fresh).flatMap(dialogsBeyond).map(({ number }) => `card-${number}`));
   const stays = (item) => !wanted.has(item.id) && item.contains(focused); // it is gone, but the focus is on it
   findAll('.section', fresh).forEach((section) => {
     const own = document.getElementById(section.id);
+    if (isHeld) showAskedFor(own, section);
     sayHeldBack(own, section, isHeld);
     if (!isHeld) arrangeSection(own, section, stays);
   });
   findAll('.card-list > li', list).forEach((item) => {
-    if (wanted.has(item.id)) return;
-    if (isHeld || item.contains(document.activeElement)) markGone(find('.card', item), fresh);
+    if (wanted.has(item.id) || (isHeld && isBeyond.has(item.id))) return;
+    if (isBeyond.has(item.id)) item.remove();
+    else if (isHeld || item.contains(document.activeElement)) markGone(find('.card', item), fresh);
     else item.remove();
   });
   held = isHeld ? fresh : null;
   if (isHeld) return;
   if (focused && focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
   glide(before);
+}
+
+/* More of a section was asked for, and comes below what stands there: that moves nothing under a hand that is not further down. */
+function showAskedFor(section, fresh) {
+  const items = find('.card-list', section);
+  const sections = findAll('.section', list);
+  const card = touchedCard();
+  if (card && sections.indexOf(sectionOf(card)) > sections.indexOf(section)) return;
+  const wasBeyond = new Set(dialogsBeyond(section).map(({ number }) => `card-${number}`));
+  const asked = findAll('.card-list > li', fresh).filter((item) => wasBeyond.has(item.id) && !document.getElementById(item.id));
+  if (!asked.length) return;
+  asked.forEach((item) => items.append(adopt(item)));
+  sayBeyond(section, fresh);
+}
+
+function sayBeyond(section, fresh) {
+  const items = find('.card-list', section);
+  const { beyond } = find('.card-list', fresh).dataset;
+  if (beyond) items.dataset.beyond = beyond;
+  else delete items.dataset.beyond;
+  const button = find('.section-on', section);
+  const freshButton = find('.section-on', fresh);
+  setText(button, freshButton.textContent);
+  button.hidden = freshButton.hidden;
 }
 
 function sayHeldBack(section, fresh, isHeld) {
@@ -135,6 +166,7 @@ function arrangeSection(section, fresh, stays) {
     else items.insertBefore(node, next);
   });
   items.hidden = !wanted.length && !Array.from(items.children).some(stays);
+  sayBeyond(section, fresh);
   const count = find('.count', section);
   const freshCount = find('.count', fresh);
   setText(count, freshCount.textContent);
@@ -184,6 +216,7 @@ function release() {
 /** Begins to hold updates back while the hand is on the list. */
 export function startPanel() {
   rememberPanel(list);
+  startWindows(refreshPanel);
   watchHand(release);
   setInterval(() => {
     if (!handIsOnList()) release();
