@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ESLINT := tests/scripts/node_modules/eslint/bin/eslint.js
 
-.PHONY: run test test-js test-deps test-long bench fuzz lint lint-js lock messages
+.PHONY: run test test-js test-deps test-long bench fuzz soak lint lint-js lock messages
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
@@ -31,6 +31,10 @@ bench: $(VENV)/installed-tests
 MINUTES ?= 30
 fuzz: $(VENV)/installed-tests
 	@exec $(BIN)/python -m tests.model.fuzz $(MINUTES)
+
+# the production layout behind nginx under two hundred events a second, for SECONDS (300)
+soak: $(VENV)/installed-tests
+	@exec $(BIN)/python -m tests.soak $(SECONDS)
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check

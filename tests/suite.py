@@ -54,7 +54,7 @@ ONCE = (
     "test_supervisor",
     "test_translations",
 )
-DEPLOYMENTS = ("crash/test_assigning", "crash/test_deployment", "crash/test_kills")
+DEPLOYMENTS = ("crash/test_assigning", "crash/test_deployment", "crash/test_kills", "crash/test_soak")
 ELSEWHERE = [f"--ignore=tests/{module}.py" for module in DEPLOYMENTS]
 RECORDED = "model/test_recorded"  # on SQLite `make test` lives random histories through
 

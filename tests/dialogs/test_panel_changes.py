@@ -19,53 +19,22 @@ from dialogs.rules.sections import Section
 from dialogs.views import card_html, panel_cursor
 from operators.models import Department, Operator
 from tests import people
+from tests.panel_page import ITEM, PANEL, PanelPage
 
 pytestmark = pytest.mark.django_db
-PANEL = "/workspace/panel/"
-ITEM = re.compile(r'<li id="(card-\d+)">(.*?)</li>', re.DOTALL)
-BEYOND = re.compile(r'(id="section-(\w+)"(?:(?!</section>).)*?data-beyond=")=(")', re.DOTALL)
-SECTION = re.compile(r'<section class="section" id="section-(\w+)".*?</section>', re.DOTALL)
 
 
-class Workspace:
-    """A page of the workspace, as far as it reads the panel."""
+class Workspace(PanelPage):
+    """The page of a person who is signed in."""
 
     def __init__(self, person, *, language="en"):
         self.browser = Client(headers={"Accept-Language": language})
         self.browser.force_login(person)
-        page = self.browser.get("/workspace/").content.decode()
-        self.cursor = re.search(r'data-cursor="(\w+)"', page).group(1)
-        self.cards = dict(ITEM.findall(page))
-        self.beyond = beyond_of(page)
-        self.windows = {}  # how far each section was scrolled
-        self.shown = {}
+        super().__init__(self.answer)
 
-    def read(self, **about):
-        """Asks for what has changed; returns the ids of the cards that were sent."""
-        answer = self.browser.get(PANEL, {"has": self.cursor, **self.windows, **about})
-        sent = []
-        html = answer.content.decode()
-
-        def filled(match):
-            if match[2]:
-                sent.append(match[1])
-                return match[0]
-            return f'<li id="{match[1]}">{self.cards[match[1]]}</li>'
-
-        whole = BEYOND.sub(lambda match: match[1] + self.beyond[match[2]] + match[3], ITEM.sub(filled, html))
-        self.beyond = beyond_of(whole)
-        self.cards, self.cursor = dict(ITEM.findall(whole)), answer["X-Panel"]
-        self.shown = {match[1]: match[0] for match in SECTION.finditer(whole)}
-        return sent
-
-    def fresh(self):
-        html = self.browser.get(PANEL, self.windows).content.decode()
-        return {match[1]: match[0] for match in SECTION.finditer(html)}
-
-
-def beyond_of(html):
-    found = {match[1]: re.search(r'data-beyond="([^"]*)"', match[0]) for match in SECTION.finditer(html)}
-    return {key: said[1] for key, said in found.items() if said}
+    def answer(self, address, about):
+        answer = self.browser.get(address, about)
+        return answer.content.decode(), answer.headers.get("X-Panel", "")
 
 
 class World:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+import psycopg.sql
 from django.db import connection
 
 Statement = tuple[str, Sequence[Any]]  # SQL with %s, and the values
@@ -20,6 +21,7 @@ class Dialect(Protocol):
 
     takes_row_locks: bool  # whether rows must be locked; SQLite has only one writer at a time
     has_clock: bool  # whether moments come from the database's clock; several machines may share PostgreSQL
+    plans_once: bool  # whether a statement that comes again and again is planned only once, so that values in its text help
     takes_messages: bool  # whether several statements can be sent in one message
     for_share: str  # the end of a SELECT that locks its rows so that others can lock them in the same way
     for_no_key_update: str  # the end of a SELECT that locks its rows for a change that leaves their keys alone
@@ -34,6 +36,9 @@ class Dialect(Protocol):
     latest: str  # the present moment, even if the statement had to wait for a lock; given `moment_values()` as well
     in_list: tuple[str, str]  # what stands before and behind the parameter of a condition `column IN (one of a list_value)`
     skip_locked: str  # the end of a SELECT that locks its rows and leaves out those that somebody else has locked
+
+    def literal(self, value: bool | int | str) -> str:
+        """Return the value as it stands in the text of a statement."""
 
     def list_value(self, keys: Collection[int]) -> Any:
         """Return the value of the parameter of `in_list`."""
@@ -69,6 +74,7 @@ class Dialect(Protocol):
 class PostgreSQL:
     takes_row_locks = True
     has_clock = True
+    plans_once = True
     takes_messages = True
     for_share = " FOR SHARE"
     for_no_key_update = " FOR NO KEY UPDATE"
@@ -81,6 +87,9 @@ class PostgreSQL:
     moment = "statement_timestamp()"
     latest = "clock_timestamp()"
     skip_locked = " FOR NO KEY UPDATE SKIP LOCKED"
+
+    def literal(self, value: bool | int | str) -> str:
+        return psycopg.sql.quote(value)
 
     def list_value(self, keys: Collection[int]) -> Any:
         return list(keys)
@@ -116,6 +125,7 @@ class PostgreSQL:
 class SQLite:
     takes_row_locks = False
     has_clock = False
+    plans_once = False
     takes_messages = False
     for_share = ""
     for_no_key_update = ""
@@ -128,6 +138,9 @@ class SQLite:
     moment = "%(moment)s"
     latest = "%(moment)s"
     skip_locked = ""
+
+    def literal(self, value: bool | int | str) -> str:
+        raise NotImplementedError("plans_once is False: give it as a value")
 
     def list_value(self, keys: Collection[int]) -> Any:
         return json.dumps(list(keys))

@@ -124,7 +124,8 @@ class Prepared(Generic[Found]):
             raise ValueError(f"{self._build.__qualname__}: a value does not reach the SQL as it is: {missing}")
         filled = [_place(one, places) for one in parameters]
         lists = {place for place, kind in enumerate(types) if kind is frozenset}
-        return _Plan(queryset, compiler, _with_lists(sql, filled, lists), filled)
+        sql = _with_literals(_with_lists(sql, filled, lists), filled)
+        return _Plan(queryset, compiler, sql, [one for one in filled if not _is_literal(one)])
 
 
 def prepared(build: Callable[..., QuerySet[Any]]) -> "Prepared[Any]":
@@ -162,6 +163,17 @@ def _with_lists(sql: str, parameters: list[Any], lists: set[int]) -> str:
             parts[place] = f"{parts[place].removesuffix('IN (')}{dialect().in_list[0]}"
             parts[place + 1] = f"{dialect().in_list[1]}{parts[place + 1].removeprefix(')')}"
     return "%s".join(parts)
+
+
+def _with_literals(sql: str, parameters: list[Any]) -> str:
+    """The SQL with what is the same every time in its text: so PostgreSQL can plan it once, and still use partial indexes."""
+    first, *parts = sql.split("%s")
+    literals = [dialect().literal(one).replace("%", "%%") if _is_literal(one) else "%s" for one in parameters]
+    return first + "".join(f"{literal}{part}" for literal, part in zip(literals, parts, strict=True))
+
+
+def _is_literal(parameter: Any) -> bool:
+    return dialect().plans_once and isinstance(parameter, bool | int | str)
 
 
 def _place(parameter: Any, places: dict[Any, _Place]) -> Any:
