@@ -1,8 +1,10 @@
 """Every word the widget shows, in the visitor's language (M10, W3, W4). `%(name)s` is filled in by the widget."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from django.conf import settings
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from dialogs.models import Dialog, Visitor
@@ -29,7 +31,12 @@ def button_texts() -> dict[str, str]:
 
 
 def texts(*, mail_only: bool) -> dict[str, str]:
-    """All of the widget's words in the active language."""
+    """All of the widget's words in the active language. They are found once in a process; nobody may change what is returned."""
+    return _texts(get_language(), mail_only)
+
+
+@lru_cache(maxsize=100)
+def _texts(language: str | None, mail_only: bool) -> dict[str, str]:
     return button_texts() | {
         "window": _("%(account)s: messages"),
         "minimise": _("Minimise"),

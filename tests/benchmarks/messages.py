@@ -32,7 +32,7 @@ CLIENTS = 8
 ROUNDS = 5
 SECONDS = 4.0
 DIALOGS = 60  # of each operator: their logs stay short
-BEFORE = "58ef3e7df1814645681ae0be0aad80d9e3a69bbe"  # the commit before messages were made cheaper
+BEFORE = "4f7878f6d381035fe7ce19f657a14291b39e3afd"  # the commit before messages were made cheaper
 UNLIMITED = "visitor_session=1000000/min,dialog_start_address=1000000/min,operator_write=1000000/min,visitor_write=1000000/min"
 
 

@@ -60,7 +60,8 @@ class _Message:
         with connection.connection.pipeline():
             for cursor, statement in zip(cursors, self.statements, strict=True):
                 cursor.execute(*statement)
-        self.found = [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        # `description` would make an object for each column, only to say that there are some
+        self.found = [cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else [] for cursor in cursors]
 
 
 def run_in_turn(*statements: tuple[str, Sequence[Sequence[Any]]]) -> None:
