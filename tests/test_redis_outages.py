@@ -130,7 +130,7 @@ def test_what_was_published_meanwhile_goes_with_the_next_hint(outage, settings, 
         realtime._tell_surely({"first"})
     eventually(is_back)
     with redis_gate.gate(settings.REDIS_URL).client.pubsub() as listener:
-        listener.subscribe(realtime.TOPIC)
+        listener.subscribe(realtime.topic(settings.REDIS_URL))
         assert listener.get_message(timeout=5)["type"] == "subscribe"
         realtime._tell_surely({"second"})
         message = eventually(lambda: listener.get_message(timeout=1))
@@ -178,3 +178,16 @@ def test_a_visitor_writes_and_an_operator_signs_in(outage, account, anna):
         assert (session.status_code, written.status_code) == (200, 201)
         assert sign_in("a password nobody guesses").status_code == 302
         assert [sign_in("wrong").status_code for _ in range(11)][-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("redis://127.0.0.1:6379", "webim_offline.hints"),
+        ("redis://127.0.0.1:6379/0", "webim_offline.hints"),
+        ("rediss://:secret@redis.example/7", "webim_offline.hints.7"),
+    ],
+)
+def test_hints_of_another_database_are_another_installations(address, name):
+    """What is published in one database of a Redis is heard in all of them."""
+    assert realtime.topic(address) == name

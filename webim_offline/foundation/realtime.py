@@ -16,7 +16,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import redis
@@ -27,11 +27,21 @@ from django.db import transaction
 from webim_offline.foundation import redis_gate
 
 logger = logging.getLogger(__name__)
-TOPIC = "webim_offline.hints"
 LARGEST = 32_000  # bytes of one hint; if its channels need more, it is sent as several
 MOST_WAITING = 1_000  # channels that are kept while Redis is away
 
 Listener = Callable[[list[str]], None]
+
+
+@lru_cache(maxsize=8)
+def topic(redis_url: str) -> str:
+    """Return the name under which hints are sent by Redis.
+
+    What is published in one database of a Redis is heard in all of them. So each has a name of its own: another one may belong to
+    another installation.
+    """
+    number = redis.connection.parse_url(redis_url).get("db", 0)  # type: ignore[no-untyped-call]
+    return f"webim_offline.hints.{number}" if number else "webim_offline.hints"
 
 
 def publish(*channels: str) -> None:
@@ -75,7 +85,7 @@ def tell(channels: list[str]) -> bool:
 
 def _send_by_redis(body: bytes) -> bool:
     try:
-        redis_gate.ask(lambda redis: redis.publish(TOPIC, body))
+        redis_gate.ask(lambda redis: redis.publish(topic(settings.REDIS_URL), body))
     except redis_gate.Away:
         return False  # the gate has logged it
     return True
@@ -111,7 +121,7 @@ async def listen(heard: Listener, began: Callable[[], object]) -> None:
 async def _listen_redis(heard: Listener, began: Callable[[], object]) -> None:
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
     async with client, client.pubsub() as pubsub:
-        await pubsub.subscribe(TOPIC)
+        await pubsub.subscribe(topic(settings.REDIS_URL))
         async for message in pubsub.listen():
             if message["type"] == "message":
                 _deliver(message["data"], heard)
