@@ -21,7 +21,7 @@ OURS = set(
     "DATABASE_URL REDIS_URL EMAIL_URL EMAIL_FROM PUBLIC_URL SECRET_KEY ALLOWED_HOSTS TRUSTED_PROXIES METRICS_ALLOW"  # noqa: SIM905
     " DEBUG TIME_ZONE HOST PORT VAR_DIR WEB_CONCURRENCY STREAMS_PER_ADDRESS RATE_LIMITS".split()
 )
-IN_PARALLEL = ("-n", "3")  # for two cores: much of it waits
+IN_PARALLEL = ("-n", "4")  # for two cores: much of it waits
 FILES_IN_PARALLEL = (*IN_PARALLEL, "--dist", "loadfile", "--no-loadscope-reorder")
 # these use no database, start processes that choose theirs, or have recordings for PostgreSQL (model): once is enough
 ONCE = (

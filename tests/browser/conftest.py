@@ -248,27 +248,26 @@ def write(server):
     return write
 
 
+AS_MADE = """
+    Account.objects.filter(slug="demo").update(assignment="manual", max_online_dialogs=0, max_offline_dialogs=0)
+    Account.objects.filter(slug="demo").update(visible_online_dialogs=100, visible_offline_dialogs=50)
+    Operator.objects.update(max_online_dialogs=None, max_offline_dialogs=None, status="offline")
+    boris = Operator.objects.get(username="boris")
+    boris.departments.set(Department.objects.filter(account=boris.account, slug="sales"))
+    boris.languages.set(Language.objects.filter(account=boris.account, code="ru"))
+    Department.objects.filter(account=boris.account).exclude(slug__in=["support", "sales"]).delete()
+    for dialog in Dialog.objects.filter(state__in=OPEN_STATES):
+        conversation.close_by_operator(dialog.pk, Operator.objects.get(username="vera"))
+    Dialog.objects.exclude(state__in=OPEN_STATES).update(state="closed", closes_at=None, wake_at=None)
+"""
+
+
 @pytest.fixture
 def quiet(server):
     """The demo account as it was made, without open dialogs, before a test and after it."""
-
-    def as_made():
-        server.run("""
-            Account.objects.filter(slug="demo").update(assignment="manual", max_online_dialogs=0, max_offline_dialogs=0)
-            Account.objects.filter(slug="demo").update(visible_online_dialogs=100, visible_offline_dialogs=50)
-            Operator.objects.update(max_online_dialogs=None, max_offline_dialogs=None, status="offline")
-            boris = Operator.objects.get(username="boris")
-            boris.departments.set(Department.objects.filter(account=boris.account, slug="sales"))
-            boris.languages.set(Language.objects.filter(account=boris.account, code="ru"))
-            Department.objects.filter(account=boris.account).exclude(slug__in=["support", "sales"]).delete()
-            for dialog in Dialog.objects.filter(state__in=OPEN_STATES):
-                conversation.close_by_operator(dialog.pk, Operator.objects.get(username="vera"))
-            Dialog.objects.exclude(state__in=OPEN_STATES).update(state="closed", closes_at=None, wake_at=None)
-        """)
-
-    as_made()
+    server.run(AS_MADE)
     yield
-    as_made()
+    server.run(AS_MADE)
 
 
 @pytest.fixture

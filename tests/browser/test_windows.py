@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import AS_MADE
 from tests.browser.faces import LOOKS, SOON, card, section, violations
 
 pytestmark = pytest.mark.browser
@@ -12,9 +13,10 @@ MANY = 230
 NAME = "Offline inquiries"
 
 
-@pytest.fixture
-def numbers(server, quiet):
+@pytest.fixture(scope="module")
+def numbers(server):
     """The numbers of MANY inquiries in the demo account; somebody else's dialog is in the section below them."""
+    server.run(AS_MADE)
     said = server.run(f"""
         import secrets
         account = Account.objects.get(slug="demo")
@@ -25,14 +27,32 @@ def numbers(server, quiet):
             print(made.number)
         assignment_by_hand.take(made.pk, Operator.objects.get(username="anna"), confirmed=True)
     """)
-    return [int(number) for number in said.split()]
+    yield [int(number) for number in said.split()]
+    server.run(AS_MADE)
+
+
+@pytest.fixture
+def newcomer(write, server):
+    """Makes somebody new write; they are gone again after the test."""
+    made = []
+
+    def come():
+        made.append(write("Newest Nina"))
+        return made[-1]
+
+    yield come
+    for number in made:
+        server.run(f"""
+            dialog = Dialog.objects.get(number={number}, account__slug="demo")
+            conversation.close_by_operator(dialog.pk, Operator.objects.get(username="vera"))
+        """)
 
 
 def items(page):
     return section(page, NAME).get_by_role("listitem")
 
 
-def test_a_long_section_is_shown_as_far_as_somebody_goes(sign_in, numbers, write):
+def test_a_long_section_is_shown_as_far_as_somebody_goes(sign_in, numbers, newcomer):
     vera = sign_in("vera")
     expect(items(vera)).to_have_count(100)
     expect(section(vera, NAME).locator(".count")).to_have_text(str(MANY))
@@ -50,7 +70,7 @@ def test_a_long_section_is_shown_as_far_as_somebody_goes(sign_in, numbers, write
     expect(vera.get_by_role("button", name=re.compile("^Show"))).to_have_count(0)
 
     # what was shown stays shown when something changes
-    newest = write("Newest Nina")
+    newest = newcomer()
     expect(card(vera, newest, NAME)).to_be_visible()
     expect(items(vera)).to_have_count(MANY + 1)
     assert vera.problems == []
@@ -79,22 +99,10 @@ def test_keys_go_on_beyond_a_window(sign_in, numbers):
     assert vera.problems == []
 
 
-def test_the_end_of_the_last_section_is_shown_with_a_key(sign_in, numbers, server):
-    server.run("""
-        taken = Dialog.objects.get(operator__username="anna", state__in=OPEN_STATES)
-        conversation.close_by_operator(taken.pk, Operator.objects.get(username="vera"))
-    """)
-    vera = sign_in("vera")
-    card(vera, numbers[0]).focus()
-    vera.keyboard.press("End")
-    expect(card(vera, numbers[MANY - 1])).to_be_focused()
-    expect(items(vera)).to_have_count(MANY)
-
-
-def test_what_comes_beyond_the_window_rings_and_counts(sign_in, numbers, write):
+def test_what_comes_beyond_the_window_rings_and_counts(sign_in, numbers, newcomer):
     vera = sign_in("vera")
     expect(vera).to_have_title("Workspace")
-    write("Newest Nina")
+    newcomer()
     expect(vera).to_have_title("(1) Workspace")
     expect(section(vera, NAME).locator(".count")).to_have_text(str(MANY + 1))
     expect(items(vera)).to_have_count(100)
@@ -107,7 +115,7 @@ def test_an_open_dialog_beyond_the_window_has_its_card(sign_in, numbers):
     expect(card(vera, numbers[150])).to_have_attribute("aria-current", "true")
 
 
-def test_a_page_is_not_read_again_when_its_stream_opens(sign_in, numbers, write):
+def test_a_page_is_not_read_again_when_its_stream_opens(sign_in, numbers, newcomer):
     vera = sign_in("vera")
     asked, heard = [], []
     vera.on("request", lambda request: asked.append(request.url))
@@ -120,7 +128,7 @@ def test_a_page_is_not_read_again_when_its_stream_opens(sign_in, numbers, write)
     assert heard
     vera.wait_for_timeout(2000)
     assert not [url for url in asked if "/panel/" in url or "/fragment/" in url]
-    write("Newest Nina")
+    newcomer()
     expect(section(vera, NAME).locator(".count")).to_have_text(str(MANY + 1))
     assert [url for url in asked if "/panel/" in url]
 
@@ -136,3 +144,15 @@ def test_the_button_that_shows_more(sign_in, numbers, locale, width, scheme):
     vera.unroute("**/workspace/panel/**")
     button.click()
     expect(vera.locator("#section-offline .card-list > li")).to_have_count(200)
+
+
+def test_the_end_of_the_last_section_is_shown_with_a_key(sign_in, numbers, server):
+    server.run("""
+        taken = Dialog.objects.get(operator__username="anna", state__in=OPEN_STATES)
+        conversation.close_by_operator(taken.pk, Operator.objects.get(username="vera"))
+    """)
+    vera = sign_in("vera")
+    card(vera, numbers[0]).focus()
+    vera.keyboard.press("End")
+    expect(card(vera, numbers[MANY - 1])).to_be_focused()
+    expect(items(vera)).to_have_count(MANY)
