@@ -9,6 +9,7 @@ from kombu.exceptions import ContentDisallowed
 from kombu.serialization import dumps, loads, prepare_accept_content
 
 from dialogs.reading import queues
+from dialogs.reading.rights import person_of
 from tests import people
 from tests.services import own_redis
 from webim_offline.celery import app
@@ -88,13 +89,20 @@ def test_what_has_no_time_left_is_gone(cache):
     assert not cache.touch("tea", 60)
 
 
-def test_the_lengths_of_queues_come_back_as_they_were(cache, account, monkeypatch):
+def test_the_lengths_of_long_queues_are_counted_once_for_everybody(cache, account, vera, monkeypatch):
+    monkeypatch.setattr(queues, "COUNTED_AT_ONCE", 1)
     for _ in range(2):
         people.start_dialog(account)
-    counts = queues._waiting_counts(account)
-    assert list(counts.values()) == [2]
+    person = person_of(vera)
+    assert queues.WaitingCounts(vera, person).of(is_offline=True) == 2
     with connection.execute_wrapper(lambda *arguments: pytest.fail("it was to be remembered")):
-        assert queues._waiting_counts(account) == counts
+        assert queues.WaitingCounts(vera, person).of(is_offline=True) == 2
+
+
+def test_a_queue_that_is_short_is_counted_anew(cache, account, vera):
+    for count in range(1, 4):
+        people.start_dialog(account)
+        assert queues.WaitingCounts(vera, person_of(vera)).of(is_offline=True) == count
 
 
 @pytest.mark.parametrize("content_type", ["application/x-python-serialize", "pickle", "application/x-yaml"])

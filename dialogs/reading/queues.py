@@ -5,6 +5,7 @@ both row by row. `person` spares a caller who has read the facts about the opera
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from django.core.cache import cache
@@ -55,32 +56,50 @@ def _of_routes(departments: Iterable[Any], languages: Iterable[Any]) -> Q:
     return (Q(department=None) | Q(department__in=departments)) & Q(language__in=languages)
 
 
-def waiting_count(operator: Operator, *, is_offline: bool, person: Person) -> int:
-    """How many dialogs `queued` has; of more than COUNTED_AT_ONCE as of at most a second ago."""
-    first = queued(operator, is_offline=is_offline, person=person).order_by()[: COUNTED_AT_ONCE + 1].count()
-    if first <= COUNTED_AT_ONCE or operator.account is None:
-        return first
-    counts = _waiting_counts(operator.account)
-    theirs = sum(
-        count
-        for (department_id, language_id, kind), count in counts.items()
-        if kind == is_offline and person.answers((department_id, language_id))
-    )
-    return max(theirs, first)
+Counts = list[tuple[int | None, int, bool, int]]  # department, language, whether offline, and how many dialogs
 
 
-def _waiting_counts(account: Account) -> dict[tuple[int | None, int, bool], int]:
-    """The lengths of an account's queues by (department, language, is offline), counted once a second for everybody.
+class WaitingCounts:
+    """How many dialogs wait in the queues of somebody. Of a long one, the number of at most COUNTS_LAST seconds ago will do."""
+
+    def __init__(self, operator: Operator, person: Person) -> None:
+        self._operator, self._person = operator, person
+
+    def of(self, *, is_offline: bool) -> int:
+        """How many dialogs `queued` has."""
+        if self._known and (many := self._theirs(self._known, is_offline=is_offline)) > COUNTED_AT_ONCE:
+            return many
+        rows = queued(self._operator, is_offline=is_offline, person=self._person).order_by()
+        first = rows[: COUNTED_AT_ONCE + 1].count()
+        if first <= COUNTED_AT_ONCE:
+            return first
+        if not self._known:
+            self._known = count_waiting(self._operator.own_account)
+        return max(self._theirs(self._known, is_offline=is_offline), first)
+
+    @cached_property
+    def _known(self) -> Counts | None:
+        known: Counts | None = cache.get(_counts_key(self._operator.own_account))
+        return known
+
+    def _theirs(self, counts: Counts, *, is_offline: bool) -> int:
+        answers = self._person.answers
+        return sum(count for department, language, kind, count in counts if kind == is_offline and answers((department, language)))
+
+
+def count_waiting(account: Account) -> Counts:
+    """The lengths of an account's queues, counted once a second for everybody.
 
     Index dialog_queue_head: counting 100,000 dialogs for each panel would take longer than all the rest of it.
     """
-    key = f"waiting:{account.pk}:{account.created_at.timestamp()}"
-    known: list[tuple[int | None, int, bool, int]] | None = cache.get(key)
-    if known is None:
-        rows = Dialog.objects.filter(WAITS_IN_QUEUE, account=account).order_by()
-        known = list(rows.values_list("department_id", "language_id", "is_offline").annotate(count=Count("*")))
-        cache.set(key, known, COUNTS_LAST)
-    return {(department, language, kind): count for department, language, kind, count in known}
+    rows = Dialog.objects.filter(WAITS_IN_QUEUE, account=account).order_by()
+    counts = list(rows.values_list("department_id", "language_id", "is_offline").annotate(count=Count("*")))
+    cache.set(_counts_key(account), counts, COUNTS_LAST)
+    return counts
+
+
+def _counts_key(account: Account) -> str:
+    return f"waiting:{account.pk}:{account.created_at.timestamp()}"
 
 
 def held(operator: Operator) -> QuerySet[Dialog]:

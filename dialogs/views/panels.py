@@ -72,6 +72,7 @@ class Viewer:
     shows_departments: bool
     usual_language: int | None
     current: int | None
+    waiting: queues.WaitingCounts
 
     def html(self, section: Section, cards: Iterable[Card]) -> list[CardHtml]:
         setting = Setting(section.value, section in OWN, self.shows_departments, self.usual_language)
@@ -92,6 +93,7 @@ def panels(
         shows_departments=operator.is_supervisor or len(rows.person.departments) != 1,
         usual_language=rows.usual_language,
         current=current,
+        waiting=queues.WaitingCounts(operator, rows.person),
     )
     return [_panel(section, viewer) for section in rows.sections]
 
@@ -105,7 +107,7 @@ def _count(rows: SectionRows, viewer: Viewer) -> int:
     if rows.section == Section.OTHERS:
         return max(queues.others(viewer.operator).count(), rows.shown)
     is_offline = rows.section == Section.OFFLINE
-    return max(queues.waiting_count(viewer.operator, is_offline=is_offline, person=viewer.person), rows.shown)
+    return max(viewer.waiting.of(is_offline=is_offline), rows.shown)
 
 
 def rings(section: Section, operator: Operator) -> bool:

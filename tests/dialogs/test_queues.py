@@ -98,7 +98,7 @@ def test_rules_and_querysets_agree_about_people_and_dialogs_of_every_kind(accoun
             facts = facts_of(dialog)
             assert sections.get(dialog) == shown_section(facts, person)
             assert (dialog in visible) == bool(may_read(person, facts))
-            counted = queues.waiting_count(viewer, is_offline=dialog.is_offline, person=person)
+            counted = queues.WaitingCounts(viewer, person).of(is_offline=dialog.is_offline)
             assert counted == queues.queued(viewer, is_offline=dialog.is_offline).count()
 
 

@@ -1,4 +1,4 @@
-"""Django's database backend for PostgreSQL, with two time limits.
+"""Django's database backend for PostgreSQL, with two time limits, and a faster way to read moments.
 
 A statement of a page is stopped after some time (see `web_statements`). A transaction in which nothing happens for
 IDLE_TRANSACTION_TIMEOUT seconds (a setting) is ended, in every process: its process may be suspended or swapped out, and
@@ -16,6 +16,7 @@ from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 from psycopg.pq import TransactionStatus
+from psycopg.types.datetime import TimestamptzLoader
 
 IDLE_TOO_LONG = "25P03"  # SQLSTATE idle_in_transaction_session_timeout
 
@@ -55,6 +56,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def wrap_database_errors(self) -> ErrorWrapper:
         """The context manager that turns the driver's exceptions into Django's."""
         return ErrorWrapper(self)
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Have moments read by the driver's own loader, in C: a panel has hundreds, and Django's takes ten times as long.
+
+        Both give the same, because our sessions are in UTC.
+        """
+        connection = super().get_new_connection(conn_params)
+        connection.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor, as Django does, but without giving it a loader of moments."""
+        connection: Any = self.connection
+        if not name:
+            return connection.cursor()
+        server_side: Any = base.ServerSideCursor
+        return server_side(connection, name=name, scrollable=False, withhold=connection.autocommit)
 
     def is_usable(self) -> bool:
         """Return whether the server has not closed the connection. A request asks at its beginning, so it must cost nothing.
