@@ -75,6 +75,21 @@ def test_only_pages_have_a_limit(as_anna):
     assert limit_of_a_new_connection() == "0"
 
 
+def test_only_pages_plan_a_statement_once_for_any_values(as_anna, settings):
+    settings.WEB_STATEMENT_TIMEOUT = 0
+
+    def mode():
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW plan_cache_mode")
+            return cursor.fetchone()[0]
+
+    connection.close()
+    assert as_anna.get("/workspace/").status_code == 200
+    assert mode() == "force_generic_plan"
+    connection.close()
+    assert mode() == "auto"
+
+
 def test_it_is_ten_seconds():
     assert project_settings.WEB_STATEMENT_TIMEOUT == 10
 

@@ -1,7 +1,13 @@
-"""Limiting how long a statement of a page may take (the setting WEB_STATEMENT_TIMEOUT, in seconds).
+"""How statements of pages are run on PostgreSQL: for a limited time, and planned once.
 
-After that time nobody waits for the page any more, but the statement would still occupy a thread and hold its locks. The limit only
-applies to connections that are made while a page is answered. Workers, the live app, migrations and commands have none.
+The setting WEB_STATEMENT_TIMEOUT says how many seconds a statement may take. After that time nobody waits for the page any more,
+but the statement would still occupy a thread and hold its locks.
+
+The statements that pages prepare find a few rows by an index, whatever their values. To plan the reading of a queue takes five
+times as long as to read it, and in an account with very many dialogs PostgreSQL would plan it anew each time, because it expects to
+win a little by that. What is the same every time stands in the text of these statements (`prepared`), so they use partial indexes.
+
+Both apply to connections that are made while a page is answered, not to workers, the live app, migrations and commands.
 """
 
 from collections.abc import Callable
@@ -13,14 +19,14 @@ from django.http import HttpRequest, HttpResponse
 
 
 def web_statements_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Set the limit while a request is answered. If a statement is stopped, `errors.server_error` answers."""
+    """Say so while a request is answered. If a statement is stopped, `errors.server_error` answers."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        limited: Any = connection  # our PostgreSQL backend reads `statement_limit`; SQLite's does not
-        limited.statement_limit = settings.WEB_STATEMENT_TIMEOUT
+        ours: Any = connection  # our PostgreSQL backend reads these; SQLite's does not
+        ours.statement_limit, ours.plans_once = settings.WEB_STATEMENT_TIMEOUT, True
         try:
             return get_response(request)
         finally:
-            limited.statement_limit = 0.0
+            ours.statement_limit, ours.plans_once = 0.0, False
 
     return middleware
