@@ -1,6 +1,5 @@
 """Signing in and out, the own password, the way to one's own page, and the language of the pages."""
 
-import unicodedata
 from typing import Any
 from urllib.parse import urlencode
 
@@ -94,8 +93,7 @@ class Login(LoginView):
 
     def _person(self) -> Operator | None:
         """Whose login was typed, for the log alone; asked for names that exist and names that do not."""
-        name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")[:64])
-        return Operator.objects.only("pk", "account_id").filter(username=name.replace("\x00", "")).first()
+        return Operator.objects.with_login(self.request.POST.get("username", ""))
 
     def _log(self, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
         security_events.happened(self.request, Event.SIGN_IN, outcome, person, reason=reason)
