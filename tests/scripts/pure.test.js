@@ -94,6 +94,7 @@ test('contacts: required ones, an address, one of two', () => {
 
 test('characters are counted as people see them', () => {
   assert.equal(characters('  😀я '), 2);
+  assert.equal(characters('e\u0301и\u0306'), 2);
 });
 
 test('texts are filled, and unknown places stay', () => {
