@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import RegexValidator
@@ -13,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from operators.email_fields import AddressField
-from operators.logins import LONGEST_KEY, LONGEST_TYPED, login_key
+from operators.logins import LONGEST_KEY, LONGEST_TYPED, cleaned_login, login_key
 from operators.models.account import (
     MOST_DIALOGS,
     MOST_VISIBLE,
@@ -43,6 +44,23 @@ class Status(models.TextChoices):
     BREAK_TRAINING = "training", _("Break: training")
     BREAK_MEETING = "meeting", _("Break: meeting")
     OFFLINE = "offline", _("Offline")
+
+
+class LoginInput(forms.CharField):
+    """The form field of a login."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(cleaned_login(value) if isinstance(value, str) else value)
+
+
+class LoginField(LineField):
+    """The column of logins; for migrations Django's own."""
+
+    def to_python(self, value: Any) -> Any:
+        return cleaned_login(value) if isinstance(value, str) else super().to_python(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": LoginInput, **kwargs})
 
 
 class LoginKeyField(CharField):
@@ -98,7 +116,7 @@ class OperatorManager(BaseUserManager["Operator"]):
 class Operator(AbstractBaseUser):
     """Everyone who signs in: operators, supervisors and support staff. Rights follow from the role alone."""
 
-    username = models.CharField(
+    username = LoginField(
         _("login"),
         max_length=64,
         unique=True,

@@ -81,6 +81,13 @@ def test_a_row_that_a_release_from_before_has_made(client, account):
     assert signs_in(client, "") is None
 
 
+@pytest.mark.parametrize("typed", ["marina\u200b", "\ufeffmarina", " mar\u00adina\x00 ", "\u202emarina"])
+def test_a_new_login_is_stored_without_what_nobody_sees(client, vera, typed):
+    client.force_login(vera)
+    form = client.post("/admin/operators/operator/add/", {"username": typed, "role": "operator"}).context["adminform"].form
+    assert form.cleaned_data["username"] == "marina"
+
+
 @pytest.mark.parametrize(("login", "is_free"), [("Anna", False), (" aNNa", False), ("anna2", True), ("Анна", True)])
 def test_a_new_login_differs_by_more_than_case(client, account, vera, login, is_free):
     person(account, "anna")

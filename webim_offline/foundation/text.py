@@ -8,7 +8,7 @@ import re
 import unicodedata
 from itertools import groupby
 
-from wcwidth import grapheme_boundary_before, iter_graphemes
+from wcwidth import iter_graphemes
 
 # Control characters except tab, line feed and carriage return (which `cleaned` makes a line feed), and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -65,7 +65,8 @@ def fitting_line(text: str, longest: int) -> str:
 
     What is far too long is cut before it is cleaned, so that no page can make a process work for it.
     """
-    return cut(cleaned_line(text[: longest * 8]), longest)
+    kept = cut(cleaned_line(text[: longest * 8]), longest).rstrip()
+    return "" if is_blank(kept) else kept
 
 
 def is_blank(text: str) -> bool:
@@ -78,7 +79,18 @@ def cut(text: str, longest: int) -> str:
 
     It is empty if the first grapheme alone is longer.
     """
-    return text if len(text) <= longest else text[: grapheme_boundary_before(text, longest + 1)]
+    if len(text) <= longest:
+        return text
+    around = text[: longest + 1]
+    if around.isascii() and "\r" not in around:
+        return text[:longest]
+    # From the start on, because looking backwards goes wrong after signs that belong to the character behind them (U+0600).
+    end = 0
+    for grapheme in iter_graphemes(text):
+        if end + len(grapheme) > longest:
+            break
+        end += len(grapheme)
+    return text[:end]
 
 
 def shortened(text: str, longest: int) -> str:
