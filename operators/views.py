@@ -29,6 +29,7 @@ from operators.requests import OperatorRequest, operator_of
 from webim_offline.foundation.http.client_address import client_network
 from webim_offline.foundation.http.errors import DATABASE_AWAY
 from webim_offline.foundation.logs.security import Event, Outcome
+from webim_offline.foundation.text import cut
 
 
 def own_page(operator: Operator) -> str:
@@ -86,7 +87,7 @@ class Login(LoginView):
 
     def _limited(self, wait: int, limit: str) -> HttpResponse:
         self._log(Outcome.LIMITED, self._person(), limit)
-        form = LoginForm(self.request, initial={"username": self.request.POST.get("username", "")[:64]})
+        form = LoginForm(self.request, initial={"username": cut(self.request.POST.get("username", ""), 64)})
         response = self.render_to_response(self.get_context_data(form=form, refusal=_too_many(wait, limit)), status=429)
         response.headers["Retry-After"] = str(wait)
         return response

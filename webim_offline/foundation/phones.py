@@ -37,8 +37,9 @@ def _plain(text: str) -> str:
 
 
 def _plain_sign(sign: str) -> str:
-    if sign.isdecimal():
-        return str(unicodedata.decimal(sign))
+    digit = unicodedata.decimal(sign, None)
+    if digit is not None:
+        return str(digit)
     kind = unicodedata.category(sign)
     if kind == "Pd" or sign in OTHER_DASHES:
         return "-"
