@@ -84,7 +84,8 @@ class OperatorManager(BaseUserManager["Operator"]):
         """
         key, typed = login_key(login), unicodedata.normalize("NFKC", cleaned_line(login[:LONGEST_TYPED]))
         # A row that a release from before has made has no key.
-        found = list(self.filter(Q(login_key=key or None) | Q(username=typed)).order_by("pk"))
+        rows = self.filter(Q(login_key=key or None) | Q(username=typed)).order_by("pk")
+        found = [person for person in rows if login_key(person.username) == key]  # one that it has renamed has the key from before
         as_written = [person for person in found if person.username == typed]
         return (as_written or found)[0] if as_written or len(found) == 1 else None
 

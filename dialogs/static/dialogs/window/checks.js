@@ -1,6 +1,6 @@
 /* What is wrong with what was typed. The server decides; these are hints while the visitor still sees the form. */
 
-const EMAIL = /^[^\s@]+@[^\s@]+\.(?:[^\s@]{2,}|[^\0-\x7f\s])$/;
+const EMAIL = /^[^\s@]+@[^\s@]+\.(?:[^\s@]{2,}|[^ -~\s])$/;
 
 /**
  * The problems of contacts, as { field: text }. `given` is what was typed, by field; `names` are the fields to check; `required`
