@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
+from operators.logins import login_key
 from operators.models import Operator
 from webim_offline.foundation.database.prepared import prepared
 
@@ -23,7 +24,7 @@ class OperatorBackend(ModelBackend):
         if username is None or password is None:
             return None
         stand_in = _somebodys_hash(username)  # asked for every name: that takes its time, too
-        operator = Operator.objects.filter(username=username).first()
+        operator = Operator.objects.with_login(username)
         if operator is None:
             check_password(password, stand_in)
             return None
@@ -50,7 +51,7 @@ def _somebodys_hash(name: str) -> str:
     Hashes from before take longer until their person signs in: compared with a hash of today's, names that nobody has would
     be told by their time from names of people who have not.
     """
-    number = int.from_bytes(hashlib.sha256(name.encode(errors="replace")).digest()[:8])
+    number = int.from_bytes(hashlib.sha256(login_key(name).encode()).digest()[:8])
     highest = Operator.objects.aggregate(highest=Max("pk"))["highest"] or 0
     found = Operator.objects.filter(pk__gte=number % (highest + 1)).order_by("pk").values_list("password", flat=True)
     return found.first() or ""

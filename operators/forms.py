@@ -17,8 +17,9 @@ from operators.actions.settings import LIMITS, check_left_messages, check_timeou
 from operators.authentication.confirmation import ConfirmedForm
 from operators.authentication.passwords import TooManyAttempts, check_own_password
 from operators.demo import is_shut_out
+from operators.logins import login_key
 from operators.models import LANGUAGE_CODE, Account, Operator, Role
-from operators.validators import addresses, origins, validate_sites
+from operators.validators import origins, validate_sites
 
 
 class LoginForm(AuthenticationForm):
@@ -144,9 +145,6 @@ class AccountForm(ConfirmedForm):
         if not codes:
             raise ValidationError(_("An account answers in at least one language."))
         return codes
-
-    def clean_left_messages_email(self) -> str:
-        return ", ".join(addresses(self.cleaned_data["left_messages_email"]))
 
     def clean_sites(self) -> str:
         validate_sites(self.cleaned_data["sites"])
@@ -292,10 +290,19 @@ class OperatorForm(ScopedForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self._check_login(cleaned)
         self._check_account(cleaned)
         self._check_oneself(cleaned)
         self._check_password(cleaned)
         return cleaned
+
+    def _check_login(self, cleaned: dict[str, Any]) -> None:
+        """No new login may differ from another one by case alone (C6). Those that do may stay as they are."""
+        login = cleaned.get("username")
+        if not login or "username" not in self.changed_data:
+            return
+        if Operator.objects.filter(login_key=login_key(login)).exclude(pk=self.instance.pk).exists():
+            self.add_error("username", gettext("This login is taken."))
 
     def _check_account(self, cleaned: dict[str, Any]) -> None:
         if "account" not in self.fields or "account" in self.errors or "role" not in cleaned:

@@ -4,27 +4,55 @@ import re
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from webim_offline.foundation.email_addresses import is_address
+from webim_offline.foundation.email_addresses import cleaned_address, is_address, needs_smtputf8
+from webim_offline.foundation.text import cleaned_line
 
 MOST_ADDRESSES = 10
 MOST_SITES = 50
+# An entry of a list of addresses. Separators within quotation marks or angle brackets do not end it.
+ENTRY = re.compile(r'(?:"[^"\r\n]*"|<[^<>\r\n]*>|[^,;\r\n])+')
+NAMED = re.compile(r"[^<>]*<([^<>]*)>\s*")
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")  # a name or an address
 
 
 def addresses(text: str) -> list[str]:
-    """The addresses of a comma-separated list, without blanks, empty entries and repetitions."""
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    """The addresses of a list, without names, blanks, empty entries and repetitions.
+
+    They are separated by commas, semicolons or line breaks, and each may stand as `Name <address>`.
+    """
+    return list(dict.fromkeys(address for entry in ENTRY.findall(text) if (address := _address_of(entry))))
+
+
+def _address_of(entry: str) -> str:
+    entry = cleaned_line(entry)
+    named = NAMED.fullmatch(entry)
+    return cleaned_address(named[1] if named else entry)
+
+
+def check_can_be_sent_to(address: str) -> None:
+    """Refuse an address that our mail server could not send to (C6)."""
+    if settings.MAIL_SERVER is not None and not settings.MAIL_SERVER.smtputf8 and needs_smtputf8(address):
+        raise ValidationError(
+            _(
+                "Our mail server cannot send to “%(address)s”: before the @ it only knows Latin letters, digits and signs."
+                " Write another address."
+            ),
+            code="smtputf8",
+            params={"address": address},
+        )
 
 
 def validate_addresses(text: str) -> None:
-    """One to ten e-mail addresses, comma-separated; says which one is wrong."""
+    """One to ten e-mail addresses; says which one is wrong."""
     found = addresses(text)
     for address in found:
         if not is_address(address):
             raise ValidationError(_("“%(address)s” is not an email address."), params={"address": address})
+        check_can_be_sent_to(address)
     if text.strip() and not found:
         raise ValidationError(_("Write at least one email address."))
     if len(found) > MOST_ADDRESSES:

@@ -1,6 +1,5 @@
 """Signing in and out, the own password, the way to one's own page, and the language of the pages."""
 
-import unicodedata
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +29,7 @@ from operators.requests import OperatorRequest, operator_of
 from webim_offline.foundation.http.client_address import client_network
 from webim_offline.foundation.http.errors import DATABASE_AWAY
 from webim_offline.foundation.logs.security import Event, Outcome
+from webim_offline.foundation.text import cut
 
 
 def own_page(operator: Operator) -> str:
@@ -87,15 +87,14 @@ class Login(LoginView):
 
     def _limited(self, wait: int, limit: str) -> HttpResponse:
         self._log(Outcome.LIMITED, self._person(), limit)
-        form = LoginForm(self.request, initial={"username": self.request.POST.get("username", "")[:64]})
+        form = LoginForm(self.request, initial={"username": cut(self.request.POST.get("username", ""), 64)})
         response = self.render_to_response(self.get_context_data(form=form, refusal=_too_many(wait, limit)), status=429)
         response.headers["Retry-After"] = str(wait)
         return response
 
     def _person(self) -> Operator | None:
         """Whose login was typed, for the log alone; asked for names that exist and names that do not."""
-        name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")[:64])
-        return Operator.objects.only("pk", "account_id").filter(username=name.replace("\x00", "")).first()
+        return Operator.objects.with_login(self.request.POST.get("username", ""))
 
     def _log(self, outcome: Outcome, person: Operator | None, reason: str = "") -> None:
         security_events.happened(self.request, Event.SIGN_IN, outcome, person, reason=reason)

@@ -37,10 +37,9 @@ def url(account):
     [
         "/workspace/?a%00b=1",
         "/workspace/?open=%00",
-        "/workspace/archive/?q=tea%00",
+        "/workspace/archive/?state=%00",
         "/workspace/%00/",
         "/nothing/%00",
-        "/admin/dialogs/dialog/?q=%00",
         "/admin/dialogs/dialog/?department__id__exact=%00",
         "/admin/operators/operator/?role=%00",
         "/admin/operators/operator/%00/change/",
@@ -206,7 +205,7 @@ def test_every_list_of_the_admin_refuses_nul(as_vera):
         "dialogs_dialog",
         "notifications_outgoingemail",
     ):
-        for asked in ("q", "o", "p", "created_at__year", "account", "e"):
+        for asked in ("o", "p", "created_at__year", "account", "e"):
             answer = as_vera.get(reverse(f"admin:{name}_changelist"), {asked: "\x00"})
             assert answer.status_code == 400, (name, asked)
             assert KEPT in answer.content.decode()

@@ -15,6 +15,7 @@ from dialogs.live.streams import Closed, OpenedStream, Stream
 from dialogs.models import LONGEST_TITLE, LONGEST_URL
 from operators.routes import Route
 from webim_offline.foundation.http.client_address import client_of_scope
+from webim_offline.foundation.text import fitting_line
 
 LONGEST_POLL = 25.0  # seconds that a poll is held at most
 TABS_AT_FULL_HOLD = 3  # more tabs of one visitor share the browser's six connections by shorter polls
@@ -184,5 +185,5 @@ def _arrival(claims: dict[str, Any], body: dict[str, Any]) -> Arrival:
 
 
 def _text(value: object, longest: int) -> str:
-    """What a page says about itself, as a database can keep it: without NUL, and without half a surrogate pair."""
-    return value.encode("utf-8", "ignore").decode().replace("\x00", "")[:longest] if isinstance(value, str) else ""
+    """What a page says about itself, as it is stored (C1)."""
+    return fitting_line(value, longest) if isinstance(value, str) else ""

@@ -11,6 +11,7 @@ from dialogs.rules.presence import Facts, Step, Timeouts
 from dialogs.rules.presence import wake_at as next_alarm
 from operators.models import Account, Department, Language, Operator
 from webim_offline.foundation.database.changes import RemembersLoaded
+from webim_offline.foundation.text import shortened
 
 LONGEST_PREVIEW = 200
 
@@ -191,7 +192,7 @@ class Dialog(RemembersLoaded):
     def set_last_message(self, text: str, at: datetime, *, is_visitors: bool) -> None:
         """Note the newest message of a person, whose beginning cards and the archive show. Saves nothing."""
         self.last_message_at = at
-        self.last_text = " ".join(text.split())[:LONGEST_PREVIEW]
+        self.last_text = shortened(" ".join(text.split()), LONGEST_PREVIEW)
         self.last_is_visitors = is_visitors
 
     @property

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from dialogs.models.dialog import Dialog
 from dialogs.models.visitor import LONGEST_KEY, Visitor
 from operators.models import Operator
+from webim_offline.foundation.text import cut
 
 LONGEST_TEXT = 4000  # characters of one message (X3)
 
@@ -50,4 +51,4 @@ class Message(models.Model):
         indexes = [models.Index(fields=["dialog", "revision"], name="message_of_dialog")]
 
     def __str__(self) -> str:
-        return self.text[:60] or self.code
+        return cut(self.text, 60) or self.code

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dialogs.events import LetterStatus, LetterStatusChanged
 from dialogs.reading.evidence import listed
 from dialogs.reading.lengths import length_of
+from webim_offline.foundation.text import shortened
 
 LONGEST_DETAIL = 80  # characters of a mail server's words; the ledger has them all
 WITH_DETAIL = frozenset({LetterStatus.REFUSED, LetterStatus.GIVEN_UP, LetterStatus.UNKNOWN})
@@ -25,7 +25,7 @@ def letter_sentence(event: LetterStatusChanged) -> str:
         LetterStatus.NO_SERVER: _("A letter was written but not sent, there is no mail server: %(to)s."),
         LetterStatus.NO_ADDRESS: _("No letter was written: no address is entered under “For left messages”."),
     }[event.status]
-    detail = Truncator(event.detail).chars(LONGEST_DETAIL) if event.status in WITH_DETAIL else ""
+    detail = shortened(event.detail, LONGEST_DETAIL) if event.status in WITH_DETAIL else ""
     to = f"{event.recipient} ({detail})" if detail else event.recipient
     return told % {"time": length_of(event.after), "to": to}
 

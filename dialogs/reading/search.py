@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce
 from dialogs.models import Message, MessageKind, SearchText
 from dialogs.reading.search_index import search_index
 from webim_offline.foundation.database import stemming
+from webim_offline.foundation.text import cut
 
 PHONE = re.compile(r"[+0-9\s().-]{7,}")  # a search that is a telephone number and nothing else
 BEFORE_HIT, LONGEST_EXCERPT = 60, 220  # characters of an excerpt: at most before its first hit, and in all
@@ -90,16 +91,16 @@ def excerpt(text: str, stems: frozenset[str]) -> list[Piece]:
     line = " ".join(text.split())
     first = next(_hits(line, stems), (0, 0))[0]
     start = 0 if first <= BEFORE_HIT else _after_space(line, first - BEFORE_HIT, first)
-    cut = line[start : start + LONGEST_EXCERPT]
-    if start + LONGEST_EXCERPT < len(line):
-        cut = (cut[: cut.rfind(" ", LONGEST_EXCERPT // 2)] if " " in cut[LONGEST_EXCERPT // 2 :] else cut) + "…"
-    return marked(("…" if start else "") + cut, stems)
+    shown = cut(line[start:], LONGEST_EXCERPT)
+    if start + len(shown) < len(line):
+        shown = (shown[: shown.rfind(" ", LONGEST_EXCERPT // 2)] if " " in shown[LONGEST_EXCERPT // 2 :] else shown) + "…"
+    return marked(("…" if start else "") + shown, stems)
 
 
 def _after_space(line: str, low: int, high: int) -> int:
-    """Return where the first word between `low` and `high` begins, or `low` if there is no blank between them."""
+    """Return where the first word between `low` and `high` begins, or about `low` if there is no blank between them."""
     space = line.find(" ", low, high)
-    return low if space < 0 else space + 1
+    return len(cut(line, low)) if space < 0 else space + 1
 
 
 def _hits(text: str, stems: frozenset[str]) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,7 @@ from dialogs.reading.search import Piece
 from dialogs.rules import permissions, presence
 from dialogs.views.card_html import CardHtml
 from operators.models import Operator
+from webim_offline.foundation import text
 
 register = template.Library()
 
@@ -48,7 +49,13 @@ def may_supervise(operator: Operator) -> bool:
 @register.filter
 def initials(name: str) -> str:
     """Up to two capital letters for an avatar."""
-    return "".join(word[0] for word in name.split()[:2]).upper()
+    return "".join(text.first_grapheme(word) for word in name.split()[:2]).upper()
+
+
+@register.filter
+def shortened(words: str, longest: int) -> str:
+    """A text of at most so many characters, never cut inside of what a reader takes for one (C3)."""
+    return text.shortened(words, longest)
 
 
 @register.filter

@@ -21,6 +21,7 @@ from dialogs.views.dialog_page import dialog_answer, log_answer
 from operators.models import Operator
 from operators.requests import OperatorRequest
 from webim_offline.foundation.numbers import whole_number
+from webim_offline.foundation.text import message
 
 # the button of a confirmation, by what is confirmed
 ANYWAY = {
@@ -61,13 +62,13 @@ def _stands(request: OperatorRequest, number: int) -> HttpResponse:
 
 def _refusal(request: OperatorRequest, number: int, refusal: Refused | ValidationError, action: str) -> HttpResponse:
     """Why an action did not happen: a sentence for the script, else a page, from which it can be sent again if it only asks."""
-    message = " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)
+    sentence = " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)
     status = 400 if isinstance(refusal, ValidationError) else 409
     asks = isinstance(refusal, NeedsConfirmation)
     if _is_live(request):
-        return JsonResponse({"error": message, "asks": asks}, status=status)
+        return JsonResponse({"error": sentence, "asks": asks}, status=status)
     again = [(name, value) for name, value in request.POST.items() if name not in {"csrfmiddlewaretoken", "confirmed"}]
-    context = {"refusal": message, "number": number, "asks": asks, "again": again, "anyway": ANYWAY.get(action)}
+    context = {"refusal": sentence, "number": number, "asks": asks, "again": again, "anyway": ANYWAY.get(action)}
     return render(request, "dialogs/refused.html", context, status=status)
 
 
@@ -125,7 +126,7 @@ def answer(request: OperatorRequest, number: int) -> HttpResponse:
 
 def _answer_of(request: OperatorRequest) -> tuple[str, str]:
     """The text and the key of an answer. Raises ValidationError."""
-    text = request.POST.get("text", "").replace("\r\n", "\n").strip()
+    text = message(request.POST.get("text", ""))
     key = request.POST.get("key", "")
     if not text:
         raise ValidationError(_("Write the answer first."))

@@ -85,7 +85,9 @@ def hits(found: archive.Found) -> list[Hit]:
 
 
 def _last_text(dialog: Dialog) -> str:
-    return dialog.last_text + ("…" if len(dialog.last_text) == LONGEST_PREVIEW else "")
+    """Return the preview of a dialog. One that was stored before previews had an ellipsis gets it here, if it was cut."""
+    text = dialog.last_text
+    return f"{text}…" if len(text) == LONGEST_PREVIEW and not text.endswith("…") else text
 
 
 def _hit(dialog: Dialog, text: str, stems: frozenset[str]) -> Hit:

@@ -11,6 +11,7 @@ from dialogs.rules.permissions import may_transfer
 from dialogs.views.access import operators_page, visible_dialog
 from operators.requests import OperatorRequest
 from webim_offline.foundation.database.clock import database_now
+from webim_offline.foundation.text import fitting_line
 
 SEARCHABLE_FROM = 9  # fewer choices are seen at a glance
 
@@ -21,7 +22,7 @@ def choices(request: OperatorRequest, number: int) -> HttpResponse:
     """Operators, departments and the queue; `q` finds people and departments by name."""
     operator = request.user
     dialog = visible_dialog(operator, number)
-    search = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    search = fitting_line(request.GET.get("q", ""), LONGEST_SEARCH)
     found = targets_for(dialog, operator, database_now(), search=search)
     live = request.headers.get("X-Requested-With") == "fetch"
     context = {

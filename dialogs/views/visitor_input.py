@@ -17,7 +17,10 @@ from dialogs.actions.visitors import LONGEST_TOKEN, Contacts
 from dialogs.contact_form import OWN, ContactForm
 from dialogs.models import LONGEST_KEY, LONGEST_TEXT, LONGEST_TITLE, LONGEST_URL
 from operators.email_fields import AddressValidator
+from webim_offline.foundation import text
+from webim_offline.foundation.email_addresses import cleaned_address
 from webim_offline.foundation.numbers import whole_number
+from webim_offline.foundation.phones import is_phone
 
 LARGEST_BODY = 128 * 1024  # the longest text, every character escaped, and the contacts
 LONGEST_NAME = 120
@@ -26,8 +29,6 @@ LONGEST_PHONE = 40
 LONGEST_OWN = 300
 MOST_LANGUAGES = 20
 CLIENT_KEY = RegexValidator(rf"\A[A-Za-z0-9_-]{{8,{LONGEST_KEY}}}\Z")
-PHONE = re.compile(r"\+?[0-9 ().\-–/]+(?:(?:x|ext|доб)\.? ?[0-9]{1,6})?", re.IGNORECASE)
-DIGITS_OF_A_PHONE = range(5, 23)
 
 
 class TooLarge(APIException):
@@ -94,15 +95,22 @@ class InputSerializer(serializers.Serializer):
 
 
 class Line(serializers.CharField):
-    """One line: runs of blanks and line breaks become one space, control characters go (M4)."""
+    """One line, such as a name, as it is stored (C1, M4). One of which nothing would be seen is empty."""
 
     default_error_messages: ClassVar = {"max_length": _("At most {max_length} characters.")}
 
-    def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, str):
-            data = " ".join(data.split())
-            data = "".join(character for character in data if character.isprintable() or character == "\x00")
-        return str(super().to_internal_value(data))
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(text.cleaned_line(data) if isinstance(data, str) else data)
+
+
+class Said(serializers.CharField):
+    """A message, as it is stored (C1, C2). One of which nothing would be seen is blank."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(text.message(data) if isinstance(data, str) else data)
 
 
 class Told(serializers.Field):
@@ -118,8 +126,7 @@ class Told(serializers.Field):
         return self.to_internal_value(data)
 
     def to_internal_value(self, data: str) -> str:
-        whole = data.encode("utf-8", "ignore").decode()
-        return "".join(character for character in whole if character.isprintable())[: self.longest]
+        return text.fitting_line(data, self.longest)
 
     def to_representation(self, value: str) -> str:
         return value
@@ -150,10 +157,10 @@ class PlaceSerializer(InputSerializer):
     """The visit and the service it asks for; an unknown department or language is no error (A5)."""
 
     visit = serializers.CharField(validators=[CLIENT_KEY])
-    department = serializers.CharField(required=False, allow_blank=True, default="", max_length=200)
-    language = serializers.CharField(required=False, allow_blank=True, default="", max_length=35)
+    department = Line(required=False, allow_blank=True, default="", max_length=200)
+    language = Line(required=False, allow_blank=True, default="", max_length=35)
     languages = serializers.ListField(
-        child=serializers.CharField(max_length=35), required=False, default=list, max_length=MOST_LANGUAGES
+        child=Line(max_length=35, allow_blank=True), required=False, default=list, max_length=MOST_LANGUAGES
     )
     page = PageSerializer(required=False, default=lambda: {"url": "", "title": ""})
 
@@ -234,15 +241,22 @@ class Phone(Line):
     }
 
     def to_internal_value(self, data: Any) -> str:
-        phone = super().to_internal_value(data)
-        if phone and not (PHONE.fullmatch(phone) and sum(c.isdigit() for c in phone) in DIGITS_OF_A_PHONE):
+        phone = str(super().to_internal_value(data))
+        if phone and not is_phone(phone):
             self.fail("invalid_phone")
         return phone
 
 
+class Address(Line):
+    """An email address, without what nobody sees in it."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(cleaned_address(data) if isinstance(data, str) else data)
+
+
 CONTACTS: dict[str, serializers.Field] = {
     "name": Line(max_length=LONGEST_NAME, allow_blank=True),
-    "email": Line(
+    "email": Address(
         max_length=LONGEST_EMAIL,
         allow_blank=True,
         validators=[AddressValidator(_("Check the address: it looks like name@example.com."))],
@@ -256,7 +270,7 @@ class MessageSerializer(SinceSerializer, PlaceSerializer, CallerSerializer):
     """One submission (B1): `key` is the client's own and makes it happen once."""
 
     key = serializers.CharField(validators=[CLIENT_KEY])
-    text = serializers.CharField(
+    text = Said(
         max_length=LONGEST_TEXT,
         error_messages={
             "blank": _("Write a message."),
@@ -266,12 +280,6 @@ class MessageSerializer(SinceSerializer, PlaceSerializer, CallerSerializer):
     )
     contacts = ContactsField(required=False, default=Contacts)
     from_form = serializers.BooleanField(required=False, default=False)
-
-    def validate_text(self, text: str) -> str:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if not any(character.isprintable() and not character.isspace() for character in text):
-            raise serializers.ValidationError(_("Write a message."))
-        return text
 
 
 class LeaveContactsSerializer(SinceSerializer, CallerSerializer):

@@ -1,6 +1,5 @@
 """The words of a letter about a left message, as text and as HTML (M2, M4, X6). Reads rows, writes none."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from dialogs.models import Dialog, Message
 from dialogs.reading.evidence import language_name, start_sentence
 from notifications.models import LetterKind
 from notifications.outgoing.mime import one_line
+from webim_offline.foundation.text import cleaned
 
 LETTER_LANGUAGES = ("en", "ru")
 LONGEST_SUBJECT = 120
@@ -101,7 +101,7 @@ def _paragraphs(messages: Sequence[Message], zone: ZoneInfo, started: datetime) 
     found = []
     for message in messages:
         at = message.at.astimezone(zone)
-        found.append((date_format(at, "H:i" if at.date() == first_day else "j E, H:i"), _clean(message.text)))
+        found.append((date_format(at, "H:i" if at.date() == first_day else "j E, H:i"), cleaned(message.text)))
     return found
 
 
@@ -158,9 +158,3 @@ def _as_text(context: Mapping[str, Any]) -> str:
     if context["is_first"]:
         blocks.append(f"-- \n{context['footer']}")
     return "\n\n".join(blocks) + "\n"
-
-
-def _clean(text: str) -> str:
-    """The text without what is no text: control characters, except line breaks and tabs."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(char for char in lines if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"})

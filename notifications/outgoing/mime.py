@@ -12,8 +12,11 @@ from django.conf import settings
 from django.utils.encoding import punycode
 
 from notifications.models import OutgoingEmail
+from webim_offline.foundation.text import cleaned_line, shortened
 
 PLAIN_WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9 #:-]{0,60}")
+# Invisible characters that are parts of words and of emoji: joiners, and the letters in the flags of regions.
+OF_WORDS = frozenset(("\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))))
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -41,7 +44,7 @@ def as_bytes(email: OutgoingEmail) -> bytes:
         f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"',
     ]
     mark = f"--{boundary}".encode("ascii")
-    lines = ["\r\n".join(headers).encode("ascii"), b"", mark, _part("plain", email.text), mark, _part("html", email.html)]
+    lines = ["\r\n".join(headers).encode(), b"", mark, _part("plain", email.text), mark, _part("html", email.html)]
     return b"\r\n".join([*lines, mark + b"--", b""])
 
 
@@ -67,9 +70,8 @@ def _encoded(text: str, *, first_line_shorter_by: int = 6) -> str:
 
 def one_line(text: str, longest: int) -> str:
     """The text as one line of a header (M4): no line break of any kind, nothing invisible that turns or hides what follows."""
-    words = " ".join(text.split())
-    kept = "".join(char for char in words if char == "\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"})
-    return kept if len(kept) <= longest else kept[: longest - 1].rstrip() + "…"
+    kept = "".join(char for char in cleaned_line(text) if char in OF_WORDS or unicodedata.category(char) != "Cf")
+    return shortened(kept, longest)
 
 
 def mail_domain() -> str:

@@ -100,18 +100,22 @@ class MailConnection:
     def deliver(self, sender: str, recipient: str, letter: bytes) -> Reply:
         """Hand over one letter (CRLF line ends) for one recipient, in one SMTP transaction."""
         deadline = time.monotonic() + ENVELOPE_TIME
+        is_plain = sender.isascii() and recipient.isascii()
+        if not is_plain and not self._smtp.has_extn("smtputf8"):
+            return Reply(Verdict.REFUSED, "the mail server has no SMTPUTF8, which this address needs")
+        options = () if is_plain else ("SMTPUTF8", "BODY=8BITMIME")
         try:
             if self._needs_reset:
                 self._limit(deadline)
                 self._smtp.rset()
             self._needs_reset = True
-            for command, argument, expected in (
-                (self._smtp.mail, sender, range(200, 300)),
-                (self._smtp.rcpt, recipient, range(200, 300)),
-                (self._smtp.docmd, "DATA", range(354, 355)),
+            for command, arguments, expected in (
+                (self._smtp.mail, (sender, options), range(200, 300)),
+                (self._smtp.rcpt, (recipient,), range(200, 300)),
+                (self._smtp.docmd, ("DATA",), range(354, 355)),
             ):
                 self._limit(deadline)
-                code, words = command(argument)
+                code, words = command(*arguments)
                 if code not in expected:
                     return self._not_taken(code, words)
         except (OSError, smtplib.SMTPException, ValueError) as error:

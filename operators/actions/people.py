@@ -77,7 +77,7 @@ def describe_operator(operator: Operator, fields: Collection[str], *, actor: Ope
     """
     change = None if operator.account_id is None else Change(lock_account(operator.account_id), pk=operator.pk)
     operator.full_clean()
-    operator.save(update_fields=list(fields))
+    operator.save(update_fields=[*fields, *(["login_key"] if "username" in fields else [])])
     if operator.account_id is None or change is None:
         return
     if "role" in fields and any(stored.role != operator.role for stored in change.people):

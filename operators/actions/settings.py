@@ -27,6 +27,7 @@ from operators.validators import addresses
 from webim_offline.foundation.database.clock import database_now
 from webim_offline.foundation.database.transactions import atomic
 from webim_offline.foundation.realtime import publish
+from webim_offline.foundation.text import cleaned
 
 TIMEOUTS = frozenset({"left_notice_after", "offline_after"})
 VISIT_LEASE = "visit_lease"
@@ -76,8 +77,8 @@ def _check_kinds(changes: Mapping[str, object]) -> None:
             wrong[name] = _("Enter a whole number.")
         elif isinstance(fields[name], BooleanField) and type(value) is not bool:
             wrong[name] = _("Choose on or off.")
-        elif isinstance(fields[name], CharField) and (not isinstance(value, str) or "\x00" in value):
-            wrong[name] = _("Write a text without null characters.")
+        elif isinstance(fields[name], CharField) and not isinstance(value, str):
+            wrong[name] = _("Write a text.")
     if wrong:
         raise ValidationError(wrong)
 
@@ -89,6 +90,7 @@ def change_settings(account: Account, changes: Mapping[str, object], *, actor: O
     `changes` maps field names to new values; those equal to the stored ones are left alone.
     """
     _check_kinds(changes)
+    changes = {name: cleaned(value) if isinstance(value, str) else value for name, value in changes.items()}
     locked = lock_account(account.pk)
     before = {name: getattr(locked, name) for name in changes}
     # who had expired by the old lease is recorded before the new one judges (Z2)
@@ -99,6 +101,9 @@ def change_settings(account: Account, changes: Mapping[str, object], *, actor: O
     if not changed:
         return []
     locked.full_clean(validate_constraints=False)
+    changed = [name for name in changed if getattr(locked, name) != before[name]]  # as each kind of text is stored
+    if not changed:
+        return []
     if TIMEOUTS & set(changed):
         check_timeouts(left_notice_after=locked.left_notice_after, offline_after=locked.offline_after)
     locked.validate_constraints()

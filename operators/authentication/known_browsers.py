@@ -10,7 +10,6 @@ of failures for these people, and nothing else. A forged cookie is ignored.
 """
 
 import secrets
-import unicodedata
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from operators.logins import login_key
 from operators.models import Operator
 
 COOKIE = "known_browser"
@@ -27,11 +27,6 @@ LASTS = 180 * 24 * 3600  # seconds; counted from the last time somebody signed i
 MOST_PEOPLE = 8  # people that one cookie remembers; the latest ones are kept
 
 
-def plain_name(name: str) -> str:
-    """Return the form of a login that limits are counted by, so that `Anna ` and `anna` are the same login."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
-
-
 def known_as(request: HttpRequest, name: str) -> str:
     """Return the key by which failures of the login `name` in this browser are counted.
 
@@ -39,7 +34,7 @@ def known_as(request: HttpRequest, name: str) -> str:
     """
     browser, people = _read(request)
     for person in Operator.objects.filter(pk__in=people).only("username", "password") if people else ():
-        is_same = plain_name(person.username) == plain_name(name)
+        is_same = login_key(person.username) == login_key(name)
         if is_same and constant_time_compare(people[person.pk], _fingerprint(person)):
             return f"{browser}:{person.pk}"
     return ""

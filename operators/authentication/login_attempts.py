@@ -16,7 +16,7 @@ instead. Logins that do not exist are counted like those that do, so that limits
 import hashlib
 from dataclasses import dataclass, field
 
-from operators.authentication.known_browsers import plain_name
+from operators.logins import login_key
 from webim_offline.foundation.rate_limits import forget, give_back, spend_all
 
 
@@ -60,7 +60,7 @@ def begin(name: str, *, network: str, browser: str) -> Attempt:
         shares: tuple[tuple[str, str], ...] = (("login_browser", browser),)
     else:
         # A login may hold any character that a person can type, but a cache key may not. So the key has a digest of it.
-        digest = hashlib.sha256(plain_name(name).encode(errors="replace")).hexdigest()
+        digest = hashlib.sha256(login_key(name).encode(errors="replace")).hexdigest()
         shares = (("login_network", network), ("login_failures", f"{digest}:{network}"), ("login_name", digest))
     wait, limit = spend_all(*shares)
     return Attempt(shares, wait, limit)

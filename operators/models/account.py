@@ -8,6 +8,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from operators.email_fields import AddressListField
+from operators.text_fields import LineField, SentencesField
 from operators.validators import origins, validate_addresses, validate_sites, validate_time_zone
 
 if TYPE_CHECKING:
@@ -63,12 +65,12 @@ class Account(models.Model):
     """A company using the system; every other row belongs to exactly one account."""
 
     slug = models.CharField(_("short name"), max_length=63, unique=True, validators=[SLUG])
-    name = models.CharField(_("name"), max_length=120)
+    name = LineField(_("name"), max_length=120)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC", validators=[validate_time_zone])
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, editable=False)
 
-    left_messages_email = models.CharField(
+    left_messages_email = AddressListField(
         _("For left messages"),
         max_length=1000,
         blank=True,
@@ -163,8 +165,8 @@ class Department(models.Model):
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="departments", verbose_name=_("account"))
     slug = models.CharField(_("short name"), max_length=63, validators=[SLUG], help_text=_("The widget asks for it by this name."))
-    name = models.CharField(_("name"), max_length=120)
-    left_messages_email = models.CharField(
+    name = LineField(_("name"), max_length=120)
+    left_messages_email = AddressListField(
         _("For left messages"),
         max_length=1000,
         blank=True,
@@ -202,7 +204,7 @@ class Language(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="languages", verbose_name=_("account"))
     code = models.CharField(_("code"), max_length=3, validators=[LANGUAGE_CODE])
     position = models.PositiveSmallIntegerField(_("position"), default=0)
-    offline_text = models.CharField(
+    offline_text = SentencesField(
         _("text above the offline form"), max_length=500, blank=True, help_text=_("Empty: our standard sentence.")
     )
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
@@ -227,7 +229,7 @@ class ContactField(models.Model):
     """An account's own field of the offline form (W3)."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="contact_fields", verbose_name=_("account"))
-    label = models.CharField(_("label"), max_length=60)
+    label = LineField(_("label"), max_length=60)
     requirement = models.CharField(_("asked"), max_length=10, choices=Requirement, default=Requirement.OPTIONAL)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
 

@@ -1,7 +1,9 @@
 """The people who answer, supervise and support."""
 
-from typing import ClassVar
+import unicodedata
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import RegexValidator
@@ -12,6 +14,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from operators.email_fields import AddressField
+from operators.logins import LONGEST_KEY, LONGEST_TYPED, cleaned_login, login_key
 from operators.models.account import (
     MOST_DIALOGS,
     MOST_VISIBLE,
@@ -20,6 +23,8 @@ from operators.models.account import (
     Language,
     own_limit,
 )
+from operators.text_fields import CharField, LineField
+from webim_offline.foundation.text import cleaned_line
 
 
 class Role(models.TextChoices):
@@ -41,7 +46,56 @@ class Status(models.TextChoices):
     OFFLINE = "offline", _("Offline")
 
 
+class LoginInput(forms.CharField):
+    """The form field of a login."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(cleaned_login(value) if isinstance(value, str) else value)
+
+
+class LoginField(LineField):
+    """The column of logins; for migrations Django's own."""
+
+    def to_python(self, value: Any) -> Any:
+        return cleaned_login(value) if isinstance(value, str) else super().to_python(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": LoginInput, **kwargs})
+
+
+class LoginKeyField(CharField):
+    """A column that follows `username`: whenever it is saved it takes the form in which logins are compared (C6)."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        key = login_key(model_instance.username)  # type: ignore[attr-defined]  # only people have such a column
+        setattr(model_instance, self.attname, key)
+        return key
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", list(args), kwargs
+
+
 class OperatorManager(BaseUserManager["Operator"]):
+    def with_login(self, login: str) -> "Operator | None":
+        """The person with a login, compared without case and without spaces around (C6). One query for any text.
+
+        Where logins of several people differ by case alone, each of them is found as it is written, and nothing else is.
+        """
+        key, typed = login_key(login), unicodedata.normalize("NFKC", cleaned_line(login[:LONGEST_TYPED]))
+        # A row that a release from before has made has no key.
+        rows = self.filter(Q(login_key=key or None) | Q(username=typed)).order_by("pk")
+        found = [person for person in rows if login_key(person.username) == key]  # one that it has renamed has the key from before
+        as_written = [person for person in found if person.username == typed]
+        return (as_written or found)[0] if as_written or len(found) == 1 else None
+
+    def get_by_natural_key(self, username: str | None) -> "Operator":
+        """What Django's commands ask, such as `createsuperuser` whether a login is taken."""
+        found = self.with_login(username or "")
+        if found is None:
+            raise self.model.DoesNotExist
+        return found
+
     def create_user(self, username: str, password: str | None = None, **fields: object) -> "Operator":
         """Add a person with a hashed password."""
         operator = self.model(username=username, **fields)
@@ -63,14 +117,15 @@ class OperatorManager(BaseUserManager["Operator"]):
 class Operator(AbstractBaseUser):
     """Everyone who signs in: operators, supervisors and support staff. Rights follow from the role alone."""
 
-    username = models.CharField(
+    username = LoginField(
         _("login"),
         max_length=64,
         unique=True,
         validators=[RegexValidator(r"\A[\w.@+-]+\Z", _("Use letters, digits and . @ + - _ only."))],
         error_messages={"unique": _("This login is taken.")},
     )
-    name = models.CharField(_("name"), max_length=120, help_text=_("Visitors see it above answers."))
+    login_key = LoginKeyField(max_length=LONGEST_KEY, db_default="", db_index=True, editable=False)
+    name = LineField(_("name"), max_length=120, help_text=_("Visitors see it above answers."))
     email = AddressField(_("email"), blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.OPERATOR)
     account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="operators", verbose_name=_("account"))

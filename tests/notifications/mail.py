@@ -85,8 +85,8 @@ class RunningHost:
     def address(self) -> MailServer:
         return MailServer("127.0.0.1", self.port)
 
-    def start(self) -> None:
-        self.controller = Controller(self.host, hostname="127.0.0.1", port=self.port)
+    def start(self, **options: bool) -> None:
+        self.controller = Controller(self.host, hostname="127.0.0.1", port=self.port, **options)
         self.controller.start()
 
     def stop(self) -> None:

@@ -59,6 +59,29 @@ def outcomes(letter: OutgoingEmail) -> list[str]:
     return list(letter.tries.values_list("outcome", flat=True))
 
 
+class TestInternationalAddresses:
+    ADDRESS = "анна@пример.рф"
+
+    def test_it_arrives_where_the_server_has_smtputf8(self, letter, running, host):
+        running.stop()
+        running.start(enable_SMTPUTF8=True)
+        OutgoingEmail.objects.update(recipient=self.ADDRESS)
+        send_letters()
+        [(recipient, mail)] = host.accepted
+        assert recipient == "анна@xn--e1afmkfd.xn--p1ai"
+        assert mail["To"] == recipient
+        assert now_of(letter).status == EmailStatus.SENT
+
+    def test_where_it_has_not_the_letter_is_refused_and_the_next_one_sent(self, letters, running, host):
+        running.stop()
+        running.start(enable_SMTPUTF8=False)
+        OutgoingEmail.objects.filter(pk=letters[0].pk).update(recipient=self.ADDRESS)
+        send_letters()
+        assert [recipient for recipient, _mail in host.accepted] == [letters[1].recipient]
+        assert now_of(letters[0]).status == EmailStatus.REFUSED
+        assert "SMTPUTF8" in now_of(letters[0]).last_error
+
+
 class TestAccepted:
     def test_a_letter_arrives_once_and_is_recorded(self, letter, host):
         send_letters()

@@ -14,6 +14,7 @@ from dialogs.models import Dialog, Message, Visitor
 from notifications.models import LetterKind, OutgoingEmail
 from notifications.outgoing import compose, mime
 from operators.models import Account, Department, Language
+from webim_offline.foundation.text import cleaned
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEADERS = {"Message-ID", "From", "To", "Subject", "Date", "Auto-Submitted", "MIME-Version", "Content-Type"}
@@ -138,7 +139,7 @@ def test_no_text_of_a_visitor_changes_what_a_letter_is(name, contact, phone, lab
 @given(text=TEXTS)
 def test_the_message_arrives_as_it_was_written(text):
     mail = email.message_from_bytes(mailed(text=text), policy=default)
-    kept = compose._clean(text)
+    kept = cleaned(text)
     plain = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
     assert kept in plain
     page = Page()

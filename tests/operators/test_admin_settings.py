@@ -173,7 +173,7 @@ class TestTimes:
         ("privacy_url", "javascript:alert(1)"),
         ("contact_email", "always"),
         ("widget_offline_mode", "maybe"),
-        ("left_messages_email", "a@b.example; c@d.example"),
+        ("left_messages_email", "a@b.example c@d.example"),
         ("left_messages_email", ", ".join(f"p{n}@tea.example" for n in range(11))),
         ("left_messages_email", "left@tea.example\nBcc: all@tea.example"),
     ],

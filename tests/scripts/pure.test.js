@@ -92,8 +92,15 @@ test('contacts: required ones, an address, one of two', () => {
   assert.deepEqual(check({ email: 'a@b' }, { names: ['name'] }), {});
 });
 
+test('an address in any alphabet is left to the server', () => {
+  const check = (email) => contactProblems({ names: ['email'], given: { email }, required: [], texts: TEXTS });
+  ['анна@пример.рф', 'a@例え.中', 'a@mail.example', '用户@例子.广告'].forEach((email) => assert.deepEqual(check(email), {}));
+  ['a@b.c', 'a@b', 'a b@mail.example', '@mail.example'].forEach((email) => assert.ok(check(email).email));
+});
+
 test('characters are counted as people see them', () => {
   assert.equal(characters('  😀я '), 2);
+  assert.equal(characters('e\u0301и\u0306'), 2);
 });
 
 test('texts are filled, and unknown places stay', () => {

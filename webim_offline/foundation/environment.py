@@ -20,7 +20,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from webim_offline.foundation import rates
-from webim_offline.foundation.email_addresses import is_address
+from webim_offline.foundation.email_addresses import is_address, needs_smtputf8
 from webim_offline.foundation.encryption import REDIS_FILES, SSL_MODES, WORD, is_local, postgresql_tls, redis_checks
 from webim_offline.foundation.numbers import whole_number
 from webim_offline.foundation.secret_strength import SHORTEST, weakness
@@ -47,6 +47,7 @@ class MailServer:
     password: str = ""
     tls: bool = False
     starttls: bool = False
+    smtputf8: bool = False  # takes addresses with other than Latin letters before the @ (RFC 6531)
 
 
 def text(name: str, default: str = "") -> str:
@@ -172,7 +173,7 @@ def mail_server(url: str) -> MailServer | None:
     """Return the mail server of an EMAIL_URL, or None if the URL is empty.
 
     The URL is `smtp://[user:password@]host[:port]` or `smtps://...`, and may end in `?starttls=1`. A password is only sent to
-    another machine by TLS, unless the URL has `?plaintext=1`.
+    another machine by TLS, unless the URL has `?plaintext=1`. `?smtputf8=1` says that the server has SMTPUTF8.
     """
     if not url:
         return None
@@ -183,11 +184,12 @@ def mail_server(url: str) -> MailServer | None:
     except ValueError:
         raise Refused(problem) from None
     query = parse_qs(parts.query, keep_blank_values=True)
-    known = set(query) <= {"starttls", WORD}
+    known = set(query) <= {"starttls", "smtputf8", WORD}
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"} or not known:
         raise Refused(problem)
     starttls = query.get("starttls", ["0"])[0].lower()
-    if starttls not in TRUE | FALSE or (given_port is not None and not 1 <= given_port <= 65535):
+    smtputf8 = query.get("smtputf8", ["0"])[0].lower()
+    if not {starttls, smtputf8} <= TRUE | FALSE or (given_port is not None and not 1 <= given_port <= 65535):
         raise Refused(problem)
     encrypted = parts.scheme == "smtps" or starttls in TRUE
     if (parts.username or parts.password) and not (encrypted or is_local(parts.hostname) or _says_plaintext("EMAIL_URL", query)):
@@ -202,6 +204,7 @@ def mail_server(url: str) -> MailServer | None:
         password=unquote(parts.password or ""),
         tls=parts.scheme == "smtps",
         starttls=starttls in TRUE,
+        smtputf8=smtputf8 in TRUE,
     )
 
 
@@ -289,7 +292,9 @@ def sender(name: str, default: str) -> str:
     value = text(name)
     if not value:
         return default
-    if not (value.isprintable() and is_address(parseaddr(value)[1], here=True)):
+    address = parseaddr(value)[1]
+    # Every mail server must be able to answer, so the part before the @ is plain.
+    if not (value.isprintable() and is_address(address, here=True)) or needs_smtputf8(address):
         raise Refused(f"{name}={value!r} is not an e-mail address.")
     return value
 

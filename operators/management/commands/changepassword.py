@@ -15,7 +15,7 @@ class Command(changepassword.Command):
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         said = super().handle(*args, **options)
-        operator = Operator.objects.get(username=options["username"] or getpass.getuser())
+        operator = Operator.objects.get_by_natural_key(options["username"] or getpass.getuser())
         end_workspaces(operator)
         record(Event.PASSWORD, Outcome.DONE, operator_id=operator.pk, account_id=operator.account_id, reason="command line")
         return said

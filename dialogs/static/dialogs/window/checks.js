@@ -1,6 +1,6 @@
 /* What is wrong with what was typed. The server decides; these are hints while the visitor still sees the form. */
 
-const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/;
+const EMAIL = /^[^\s@]+@[^\s@]+\.(?:[^\s@]{2,}|[^ -~\s])$/;
 
 /**
  * The problems of contacts, as { field: text }. `given` is what was typed, by field; `names` are the fields to check; `required`
@@ -16,5 +16,5 @@ export function contactProblems({ names, given, required, needsEither, texts }) 
   return problems;
 }
 
-/** Length in characters as people count them, not in UTF-16 units. */
-export const characters = (text) => Array.from(text.trim()).length;
+/** Length as the server counts it: not in UTF-16 units, and composed, as a message is stored. */
+export const characters = (text) => Array.from(text.trim().normalize()).length;
