@@ -5,11 +5,15 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.db import connection, models, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dialogs.models import Dialog, Message, MessageKind, SearchText, Visitor
 from dialogs.reading import search
 from tests import people
-from webim_offline.foundation.database import stemming
+from tests.dialogs.test_search_terms import FOUND, NOT_FOUND
+from tests.test_folding import WRITTEN
+from webim_offline.foundation.database import folding, stemming
 from webim_offline.foundation.database.bulk import Insert, write
 from webim_offline.foundation.database.clock import database_now
 
@@ -79,10 +83,71 @@ class TestWords:
         people.start_dialog(account)
         assert numbers(account, "петр елкин") == numbers(account, "p.elkin@mail.example") == [dialog.number]
 
+    @pytest.mark.parametrize(("written", "asked"), FOUND)
+    def test_a_search_compares_folded_words_numbers_and_pairs_of_characters(self, account, written, asked):
+        people.start_dialog(account, text="Something else entirely", name="Somebody")
+        said = people.start_dialog(account, text=written, name="Somebody")
+        named = people.start_dialog(account, text="Something else entirely", visitor=people.make_visitor(account, name=written))
+        assert numbers(account, asked) == [said.number, named.number]
+        assert search.passages(search.terms(asked), [said.pk, named.pk]) == {said.pk: written}
+
+    @pytest.mark.parametrize(("written", "asked"), NOT_FOUND)
+    def test_what_is_only_alike_is_not_found(self, account, written, asked):
+        people.start_dialog(account, text=written, name="Somebody")
+        assert numbers(account, asked) == []
+
+    @pytest.mark.parametrize("asked", ["lexus", "lexus mail", "15", "LEXUS15@MAIL.EXAMPLE", "lexus15"])
+    def test_a_mail_address_is_found_by_its_parts(self, account, asked):
+        dialog = people.start_dialog(account, visitor=people.make_visitor(account, email="lexus15@mail.example"))
+        people.start_dialog(account, visitor=people.make_visitor(account, email="toyota14@post.example"))
+        assert numbers(account, asked) == [dialog.number]
+
+    def test_numbers_of_two_messages_are_not_joined(self, account):
+        dialog = people.start_dialog(account, text="12345")
+        say(dialog, "67890")
+        Message.objects.filter(text="67890").update(text="67891")  # the dialog is indexed anew, all its messages together
+        assert numbers(account, "12345 67891") == [dialog.number]
+        assert numbers(account, "1234567891") == []
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(WRITTEN)
+    def test_any_text_is_kept_and_any_search_is_answered(self, account, text):
+        people.start_dialog(account, text=text or "x")
+        numbers(account, text)
+        search.passages(search.terms(text), [1])
+
     def test_system_messages_are_not_searched(self, account):
         dialog = people.start_dialog(account)
         say(dialog, "quarantine", kind=MessageKind.SYSTEM)
         assert numbers(account, "quarantine") == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite calls the functions in Python themselves")
+@pytest.mark.django_db
+class TestTheSameInSQL:
+    """The functions of PostgreSQL agree with those in Python, by which searches are read and hits marked."""
+
+    def told(self, function, text):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s)", [text])
+            return cursor.fetchone()[0]
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("аийЙёЁжЖàÀÖßẞøŁIİıςΣάΐὁaZ紅がハ019 -–.\u00ad\u200b\u0301\u0306\u0308@"))
+    def test_folding(self, text):
+        assert self.told("dialogs_search_folded", text) == folding.folded(text)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("0178 -(.)+x\n", max_size=40) | st.text("78 -", min_size=10, max_size=40))
+    def test_numbers(self, text):
+        assert set(self.told("dialogs_search_numbers", text)) == {number for number, _span in folding.numbers(text)}
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("xyб19 紅茶がハ가好@.-"))
+    def test_words_and_pairs(self, text):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tsvector_to_array(dialogs_search_words(%s))", [text])
+            assert set(cursor.fetchone()[0]) == set(stemming.distinct(text).split())
 
 
 class TestTheIndexFollows:
@@ -171,6 +236,7 @@ class TestTheSchema:
             migration.begin(apps, editor)
             # what later migrations made of its triggers: the rest of the suite needs them
             import_module("dialogs.migrations.0012_search_after_dialogs").lock_dialogs_first(apps, editor)
+            import_module("dialogs.migrations.0013_search_folded").fold(apps, editor)
         assert numbers(account, "возврат svetlana") == [dialog.number]
         assert numbers(account, "teapot") == [late.number]
         assert numbers(account, "spoon") == []
@@ -191,44 +257,3 @@ class TestTheSchema:
         Visitor.objects.filter(pk=dialog.visitor_id).update(name="Helga")
         assert numbers(account, "kettle helga") == [dialog.number]
         assert numbers(account, "olga") == []
-
-
-class TestStems:
-    def test_folding_keeps_the_places_of_letters(self):
-        assert len(stemming.folded("İstanbul ẞ Ёлка")) == len("İstanbul ẞ Ёлка")
-        assert stemming.folded("Ёлка") == "елка"
-
-    def test_a_word_that_is_too_long_is_none(self):
-        assert stemming.stems("a" * 101 + " teapots") == ["teapot"]
-
-    def test_lists_of_stems_hold_each_once(self):
-        assert stemming.joined("чайник", stemming.distinct("Чайники чайника order")) == "чайник order"
-
-
-class TestMarking:
-    stems = frozenset(stemming.stems("возврат return"))
-
-    def test_every_form_of_a_word_is_marked(self):
-        pieces = search.marked("О возвратах: returned.", self.stems)
-        assert pieces == [("О ", False), ("возвратах", True), (": ", False), ("returned", True), (".", False)]
-
-    def test_pieces_are_the_whole_text(self):
-        for text in ("", "İ возврат ẞ Ёё returns", "ничего", "возврат"):
-            assert "".join(piece for piece, _ in search.marked(text, self.stems)) == text
-
-    def test_an_excerpt_is_short_and_holds_the_hit(self):
-        text = "слово " * 500 + "о возврате\n\nденег " + "слово " * 500
-        pieces = search.excerpt(text, self.stems)
-        line = "".join(piece for piece, _ in pieces)
-        assert ("возврате", True) in pieces
-        assert line.startswith("…слово")
-        assert line.endswith("слово…")
-        assert len(line) <= search.LONGEST_EXCERPT + 2
-        assert "о возврате денег" in line
-
-    def test_an_excerpt_of_one_endless_word_ends_too(self):
-        assert len("".join(piece for piece, _ in search.excerpt("ы" * 4000, self.stems))) <= search.LONGEST_EXCERPT + 2
-
-    def test_a_short_text_is_its_own_excerpt(self):
-        assert search.excerpt("Нет", self.stems) == [("Нет", False)]
-        assert search.excerpt("", self.stems) == []
