@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dialogs.models import Dialog, Message, MessageKind, SearchText, Visitor
 from dialogs.reading import search
+from dialogs.reading.search_index import search_index
 from tests import people
 from tests.dialogs.test_search_terms import FOUND, NOT_FOUND
 from tests.test_folding import WRITTEN
@@ -242,6 +243,39 @@ class TestTheSchema:
         assert numbers(account, "spoon") == []
         say(dialog, "kettle")
         assert numbers(account, "kettle") == [dialog.number]
+
+    def test_the_texts_of_the_former_release_are_indexed_anew(self, account, monkeypatch):
+        """The migration can be taken back, and an attempt that was interrupted can be repeated."""
+        migration = import_module("dialogs.migrations.0013_search_folded")
+        monkeypatch.setattr(migration, "BATCH", 2)
+        made = [
+            people.start_dialog(
+                account, text=f"Возврат {n}: +7 (912) 345-67-89", visitor=people.make_visitor(account, name="Müller")
+            )
+            for n in range(5)
+        ]
+        with connection.schema_editor(atomic=False) as editor:
+            migration.as_before(apps, editor)
+        late = people.start_dialog(account, text="Возврат")
+        for _attempt in range(2):
+            with connection.schema_editor(atomic=False) as editor:
+                migration.fold(apps, editor)
+        assert numbers(account, "возвраты") == [dialog.number for dialog in (*made, late)]
+        assert numbers(account, "muller") == numbers(account, "89123456789") == [dialog.number for dialog in made]
+        assert SearchText.objects.count() == 6
+        say(late, "чайник")
+        assert numbers(account, "чайн") == [late.number]
+
+    @pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="on SQLite the triggers call functions of the process that writes"
+    )
+    def test_processes_of_the_former_release_go_on_searching(self, account):
+        """A word that has no diacritics is found by the expression that they make."""
+        dialog = people.start_dialog(account, text="Оформите возврат, +7 (912) 345-67-89", name="Svetlana")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT plainto_tsquery('russian', dialogs_search_plain(%s))::text", ["возвраты svetlana 345"])
+            found = SearchText.objects.filter(search_index().dialogs_with(cursor.fetchone()[0], account.pk))
+        assert [text.dialog_id for text in found] == [dialog.pk]
 
     def test_the_index_outlives_a_change_of_the_tables_it_watches(self, account):
         """Django makes a table anew for this on SQLite, which drops its triggers."""
