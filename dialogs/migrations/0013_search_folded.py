@@ -88,19 +88,21 @@ POSTGRESQL = [
         plain text := {PLAIN.format("folded")};
         more text[] := '{{}}';
     BEGIN
-        IF folded ~ '[0-9][{JOINERS}]+[0-9]|[0-9]{{11}}' THEN
-            more := dialogs_search_numbers(folded);
-        END IF;
-        IF folded ~ '@|://' THEN
-            plain := plain || {PLAIN.format(ADDRESSES)};
-        END IF;
-        IF plain ~ '[{CJK}]' THEN
-            more := more || array(
-                SELECT sign.text || coalesce(lead(sign.text) OVER (PARTITION BY run.place ORDER BY sign.place), '')
-                FROM regexp_matches(plain, '[{CJK}]+', 'g') WITH ORDINALITY AS run(text, place),
-                    string_to_table(run.text[1], NULL) WITH ORDINALITY AS sign(text, place)
-            );
-            plain := regexp_replace(plain, '[{CJK}]+', ' ', 'g');
+        IF folded ~ '[0-9@:{CJK}]' THEN
+            IF folded ~ '[0-9][{JOINERS}]+[0-9]|[0-9]{{11}}' THEN
+                more := dialogs_search_numbers(folded);
+            END IF;
+            IF folded ~ '@|://' THEN
+                plain := plain || {PLAIN.format(ADDRESSES)};
+            END IF;
+            IF plain ~ '[{CJK}]' THEN
+                more := more || array(
+                    SELECT sign.text || coalesce(lead(sign.text) OVER (PARTITION BY run.place ORDER BY sign.place), '')
+                    FROM regexp_matches(plain, '[{CJK}]+', 'g') WITH ORDINALITY AS run(text, place),
+                        string_to_table(run.text[1], NULL) WITH ORDINALITY AS sign(text, place)
+                );
+                plain := regexp_replace(plain, '[{CJK}]+', ' ', 'g');
+            END IF;
         END IF;
         RETURN strip(to_tsvector('russian', plain)) || strip(to_tsvector('dialogs_whole', plain)) || array_to_tsvector(more);
     END $$

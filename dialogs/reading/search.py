@@ -10,14 +10,14 @@ among them, in any grammatical form. Stop words ("and", "the") are left out of t
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Max, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, QuerySet, Value
 
 from dialogs.models import Message, MessageKind, SearchText
 from dialogs.reading.search_index import search_index
 from dialogs.reading.search_terms import Marks, Wanted, Word, marks, parsed
 
 BEFORE_HIT, LONGEST_EXCERPT = 60, 220  # characters of an excerpt: at most before its first hit, and in all
+ABOVE_KEYS = 1 << 48  # no message has so high a key
 
 Piece = tuple[str, bool]  # a piece of a text, and whether it is something that was searched for
 
@@ -59,9 +59,11 @@ def passages(sought: Terms, dialog_ids: Iterable[int]) -> dict[int, str]:
     its visitor's name may have matched. System messages are not searched.
     """
     said = Message.objects.filter(dialog__in=list(dialog_ids)).exclude(kind=MessageKind.SYSTEM)
-    every, some = (search_index().messages_with(sought.wanted, every=every) for every in (True, False))
-    best = said.filter(some).order_by().values("dialog").annotate(best=Coalesce(Max("pk", filter=every), Max("pk"))).values("best")
-    return dict(Message.objects.filter(pk__in=best).order_by().values_list("dialog_id", "text"))
+    # how much of the search a message has counts more than its key: both in one number, so that each text is read once
+    rank = ExpressionWrapper(F("pk") + search_index().held(sought.wanted) * Value(ABOVE_KEYS), BigIntegerField())
+    best = said.order_by().values("dialog").annotate(best=Max(rank)).values_list("best", flat=True)
+    keys = [rank % ABOVE_KEYS for rank in best if rank >= ABOVE_KEYS]
+    return dict(Message.objects.filter(pk__in=keys).order_by().values_list("dialog_id", "text"))
 
 
 # ----- marking -----

@@ -10,7 +10,7 @@ from dataclasses import astuple
 from typing import Protocol
 
 from django.db import connection, transaction
-from django.db.models import BooleanField, F, Func, Value
+from django.db.models import BigIntegerField, BooleanField, F, Func, Value
 
 from dialogs.reading.search_terms import Term, Wanted
 from webim_offline.foundation.database import stemming
@@ -38,8 +38,8 @@ class SearchIndex(Protocol):
     def dialogs_with(self, expression: str, account_id: int) -> Func:
         """Return the condition that a text matches. On SQLite it may belong to another account: the caller must filter."""
 
-    def messages_with(self, wanted: Sequence[Wanted], *, every: bool) -> Func:
-        """Return the condition that a message has everything that is wanted, or at least one item of it."""
+    def held(self, wanted: Sequence[Wanted]) -> Func:
+        """Return 2 for a message that has everything that is wanted, 1 for one that has something of it, and else 0."""
 
     def one_of(self, keys: list[int]) -> Func:
         """Return the condition that a row's primary key is one of `keys`. They are sent as one parameter."""
@@ -66,9 +66,13 @@ class PostgreSQLIndex(SearchIndex):
         words = Func(F("words"), F("contacts"), arg_joiner=" || ", template="(%(expressions)s)")
         return _condition(words, " @@ ", self._query(f"'@{account_id}' & ({expression})"))
 
-    def messages_with(self, wanted: Sequence[Wanted], *, every: bool) -> Func:
-        said = Func(F("text"), function="dialogs_search_words")
-        return _condition(said, " @@ ", self._query((" & " if every else " | ").join(map(self._item, wanted))))
+    def held(self, wanted: Sequence[Wanted]) -> Func:
+        every, some = (self._query(operator.join(map(self._item, wanted))) for operator in (" & ", " | "))
+        both = (Func(query, template="(words @@ %(expressions)s)::int") for query in (every, some))
+        count = Func(*both, arg_joiner=" + ", template="%(expressions)s")
+        # the words of a message cost more than all else: they are made once for both questions
+        words = Func(F("text"), function="dialogs_search_words")
+        return Func(count, words, arg_joiner=" FROM ", template="(SELECT %(expressions)s AS words)", output_field=BigIntegerField())
 
     def one_of(self, keys: list[int]) -> Func:
         return _condition(F("pk"), " = ANY(", Value(keys), end="::bigint[])")
@@ -97,10 +101,9 @@ class SQLiteIndex(SearchIndex):
     def dialogs_with(self, expression: str, account_id: int) -> Func:
         return _condition(F("pk"), FTS5, Value(expression), end=")")
 
-    def messages_with(self, wanted: Sequence[Wanted], *, every: bool) -> Func:
+    def held(self, wanted: Sequence[Wanted]) -> Func:
         alternatives = json.dumps([[[astuple(term) for term in terms] for terms in item] for item in wanted])
-        least = len(wanted) if every else 1
-        return Func(F("text"), Value(alternatives), Value(least), function="search_holds", output_field=BooleanField())
+        return Func(F("text"), Value(alternatives), function="search_held", output_field=BigIntegerField())
 
     def one_of(self, keys: list[int]) -> Func:
         return _condition(F("pk"), " IN (SELECT value FROM json_each(", Value(json.dumps(keys)), end="))")

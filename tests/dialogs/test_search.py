@@ -103,6 +103,24 @@ class TestWords:
         people.start_dialog(account, visitor=people.make_visitor(account, email="toyota14@post.example"))
         assert numbers(account, asked) == [dialog.number]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            " ".join(chr(0x430 + n % 32) + str(n) for n in range(50))[:200],
+            " ".join(f"é{n:x}ß" for n in range(40)),
+            "".join(chr(0x4E00 + n) for n in range(200)),
+            ", ".join(str(n) for n in range(10, 60)),
+            " ".join(str(n) for n in range(10, 76)),
+            "1." * 100,
+            "紅a1" * 50,
+            "ab@12." * 33,
+        ],
+    )
+    def test_a_search_of_the_greatest_length_is_answered(self, account, text):
+        dialog = people.start_dialog(account, text=text, name="Somebody")
+        assert numbers(account, text) == [dialog.number]
+        assert search.passages(search.terms(text), [dialog.pk]) == {dialog.pk: text}
+
     def test_numbers_of_two_messages_are_not_joined(self, account):
         dialog = people.start_dialog(account, text="12345")
         say(dialog, "67890")

@@ -67,7 +67,7 @@ def is_found(asked: str, text: str) -> bool:
     ]
     wanted = [item for item in wanted if item]
     as_json = json.dumps([[[astuple(term) for term in terms] for terms in item] for item in wanted])
-    return bool(wanted) and stemming.holds(text, as_json, len(wanted))
+    return bool(wanted) and stemming.held(text, as_json) == 2
 
 
 def marked(asked: str, text: str) -> list[str]:

@@ -89,14 +89,16 @@ def joined(known: str, added: str) -> str:
     return " ".join(dict.fromkeys((*known.split(), *added.split())))
 
 
-def holds(text: str, wanted: str, least: int) -> bool:
-    """Return whether a text has at least `least` of what is wanted. A function of SQLite (`search_holds`).
+def held(text: str, wanted: str) -> int:
+    """Return 2 if a text has everything that is wanted, 1 if it has something of it, and else 0.
 
+    A function of SQLite (`search_held`).
     `wanted` is a list in JSON. Each item lists alternatives, and each alternative lists the words that must all be there, as pairs
     of a word and whether it is only the beginning of one.
     """
     found = set(distinct(text).split())
-    return sum(any(_has_all(found, words) for words in alternatives) for alternatives in _read(wanted)) >= least
+    has = [any(_has_all(found, words) for words in alternatives) for alternatives in _read(wanted)]
+    return 2 if all(has) else int(any(has))
 
 
 def _has_all(found: set[str], words: list[tuple[str, bool]]) -> bool:
