@@ -7,7 +7,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 
 Span = tuple[int, int]  # where something begins in a text, and where it ends
 
@@ -53,7 +52,6 @@ STROKES = str.maketrans(
 )
 
 
-@lru_cache(maxsize=50_000)
 def folded(text: str) -> str:
     """Return the text in the form in which it is compared.
 

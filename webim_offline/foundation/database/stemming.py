@@ -54,7 +54,7 @@ def _entries_of_word(text: str, span: folding.Span) -> Iterator[Entry]:
         for place, pair in enumerate(folding.pairs(word), start=span[0]):
             yield pair, (place, place + len(pair))
         return
-    for form in forms(word):
+    for form in forms(word[: 2 * LONGEST_WORD]):  # marks may be half of it; the cache keeps nothing longer
         yield form, span
 
 
@@ -92,9 +92,8 @@ def joined(known: str, added: str) -> str:
 def held(text: str, wanted: str) -> int:
     """Return 2 if a text has everything that is wanted, 1 if it has something of it, and else 0.
 
-    A function of SQLite (`search_held`).
-    `wanted` is a list in JSON. Each item lists alternatives, and each alternative lists the words that must all be there, as pairs
-    of a word and whether it is only the beginning of one.
+    A function of SQLite (`search_held`). `wanted` is a list in JSON. Each item lists alternatives, and each
+    alternative lists the words that must all be there, as pairs of a word and whether it is only the beginning of one.
     """
     found = set(distinct(text).split())
     has = [any(_has_all(found, words) for words in alternatives) for alternatives in _read(wanted)]
