@@ -14,7 +14,7 @@ else:
 
 
 class SearchWords(TextField):
-    """Words as a search compares them: a tsvector on PostgreSQL; on SQLite stems with spaces between, each once."""
+    """Words as a search compares them: a tsvector on PostgreSQL; on SQLite stems and words with spaces between, each once."""
 
     def db_type(self, connection: Any) -> str | None:
         return dialect().words_type or super().db_type(connection)
@@ -24,7 +24,7 @@ class SearchText(models.Model):
     """What the archive's search reads of a dialog, or of a part of a very long one (Q13).
 
     Written by the database's own triggers with every message and every change of contacts, and by nobody else
-    (migration 0002, decision 0014).
+    (migrations 0002 and 0014, decision 0014).
     """
 
     dialog = models.ForeignKey(Dialog, models.CASCADE, related_name="+")

@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
 from django.utils.translation import gettext as _
 
 from dialogs.models import OPEN_STATES, Dialog, StartState, State
-from dialogs.reading import queues, search
+from dialogs.reading import queues, search, search_terms
 from dialogs.reading.search_index import search_index
 from operators.models import Operator
 from webim_offline.foundation.database.prepared import Asked, prepared
@@ -25,7 +25,7 @@ LONGEST_QUESTION = 200  # characters
 YEARS = range(2000, 2101)
 OPEN, CLOSED = "open", "closed-all"  # beside the values of State
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-NUMBER = re.compile(r"(#?)([0-9]{1,18})")
+NUMBER = re.compile(r"([#＃№]?)\s*([0-9]{1,18})")  # the signs that stand before a number; ＃ is the one of Asian keyboards
 
 # So many texts with the words are taken from the index, and their dialogs put in order. Words that are in more of them are
 # looked for in the newest dialogs first, in so many and then so many, and in all only if these do not fill a page (decision 0014).
@@ -48,7 +48,7 @@ class Question:
 
     text: str = ""
     number: int | None = None  # of a dialog, if the text is one
-    only_number: bool = False  # written with #
+    only_number: bool = False  # written with #: texts are not searched
     since: date | None = None
     until: date | None = None  # the last day of the period
     department: int | None = None
@@ -74,6 +74,8 @@ def read(parameters: Mapping[str, str], choices: Choices) -> Question:
             errors[name] = _("There is a sign in it that no text can have. Write it again.")
     if len(given["q"]) > LONGEST_QUESTION:
         errors["q"] = _("The search is too long: at most %(count)s characters.") % {"count": LONGEST_QUESTION}
+    elif given["q"] and "q" not in errors and not search_terms.parsed(given["q"]):
+        errors["q"] = _("There is neither a word nor a number in the search. Write a word, a name, a mail address or a number.")
     text, number, only_number = _text(given["q"])
     since, until = _day(given, "since", errors), _day(given, "until", errors)
     if since and until and until < since:
@@ -116,9 +118,9 @@ NAMES = (
 
 
 def _text(given: str) -> tuple[str, int | None, bool]:
-    """(text, number, whether nothing but the number is meant)."""
+    """(text, number, whether nothing but the number is meant). № does not say so: it stands before numbers of orders, too."""
     if is_number := NUMBER.fullmatch(given):
-        return given.lstrip("#"), whole_number(is_number[2]), bool(is_number[1])
+        return is_number[2], whole_number(is_number[2]), is_number[1] in ("#", "＃")
     return given, None, False
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from dialogs.models import LONGEST_PREVIEW, Dialog, StartState, State
 from dialogs.reading import archive, search
 from dialogs.reading.rights import person_of
+from dialogs.reading.search_terms import Marks
 from dialogs.rules.permissions import may_supervise
 from dialogs.templatetags.dialog_tags import language_name, visitor_name
 from dialogs.views.access import operators_search
@@ -79,9 +80,9 @@ def _filters(operator: Operator) -> dict[str, list[Choice]]:
 def hits(found: archive.Found) -> list[Hit]:
     """The dialogs of a page as it shows them; one query more when words were searched for."""
     if found.sought is None:
-        return [_hit(dialog, _last_text(dialog), frozenset()) for dialog in found.dialogs]
+        return [_hit(dialog, _last_text(dialog), Marks()) for dialog in found.dialogs]
     passages = search.passages(found.sought, [dialog.pk for dialog in found.dialogs])
-    return [_hit(dialog, passages.get(dialog.pk) or _last_text(dialog), found.sought.stems) for dialog in found.dialogs]
+    return [_hit(dialog, passages.get(dialog.pk) or _last_text(dialog), found.sought.marks) for dialog in found.dialogs]
 
 
 def _last_text(dialog: Dialog) -> str:
@@ -90,22 +91,22 @@ def _last_text(dialog: Dialog) -> str:
     return f"{text}…" if len(text) == LONGEST_PREVIEW and not text.endswith("…") else text
 
 
-def _hit(dialog: Dialog, text: str, stems: frozenset[str]) -> Hit:
+def _hit(dialog: Dialog, text: str, marks: Marks) -> Hit:
     visitor = dialog.visitor
-    contacts = search.marked(visitor.email, stems)
-    if not stems.isdisjoint(stemming.phone_digits(visitor.phone).split()):
+    contacts = search.marked(visitor.email, marks)
+    if any(marks.has(digits) for digits in stemming.phone_digits(visitor.phone).split()):
         phone = [(visitor.phone, True)]  # found as a whole number
     else:
-        phone = search.marked(visitor.phone, stems)
+        phone = search.marked(visitor.phone, marks)
     if contacts and phone:
         contacts.append((" · ", False))
     contacts += phone
     shows_contacts = any(is_hit for _text, is_hit in contacts)
     return Hit(
         dialog,
-        search.marked(visitor_name(visitor), stems),
+        search.marked(visitor_name(visitor), marks),
         contacts if shows_contacts else [],
-        search.excerpt(text, stems),
+        search.excerpt(text, marks),
     )
 
 

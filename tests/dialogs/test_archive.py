@@ -84,6 +84,13 @@ class TestReading:
             ("#123", "123", 123, True),
             ("123", "123", 123, False),
             ("#", "#", None, False),
+            ("№", "№", None, False),
+            ("# 123", "123", 123, True),
+            ("＃123", "123", 123, True),
+            ("№123", "123", 123, False),
+            ("№ 123", "123", 123, False),
+            ("№\u00a0123", "123", 123, False),
+            ("##123", "##123", None, False),
             ("#12 чай", "#12 чай", None, False),
             ("1" * 19, "1" * 19, None, False),
             ("١٢٣", "١٢٣", None, False),
@@ -98,6 +105,11 @@ class TestReading:
         [
             ("q", "x" * 201),
             ("q", "a\x00b"),
+            ("q", "😀"),
+            ("q", "??? !!!"),
+            ("q", "#"),
+            ("q", "№"),
+            ("q", "👨‍👩‍👧 — …"),
             ("since", "yesterday"),
             ("since", "2026-02-30"),
             ("since", "0001-01-01"),
@@ -287,7 +299,10 @@ class TestFilters:
         first = people.start_dialog(account)
         says_so = people.start_dialog(account, text=f"It is about #{first.number} again, and {first.number}")
         assert found(as_vera, q=f"#{first.number}") == [first.number]
-        assert found(as_vera, q=str(first.number)) == [first.number, says_so.number]
+        for asked in ("{}", "№{}", "№ {}", "№\u00a0{}"):
+            assert found(as_vera, q=asked.format(first.number)) == [first.number, says_so.number]
+        for asked in ("# {}", "＃{}", " #{} "):
+            assert found(as_vera, q=asked.format(first.number)) == [first.number]
         assert found(as_vera, q=str(first.number), state="closed-all") == []
 
 
@@ -347,7 +362,7 @@ class TestPages:
 
     def test_a_dialog_in_parts_is_one_hit(self, as_vera, account):
         dialog = people.start_dialog(account, text="teapot", name="Svetlana")
-        for part in range(3):
+        for part in range(6):
             text = " ".join(f"word{part}x{n}" for n in range(600)) + " teapot"
             Message.objects.create(dialog=dialog, kind="operator", text=text, at=dialog.created_at, revision=50 + part)
         assert SearchText.objects.count() > 1
@@ -433,6 +448,27 @@ class TestWhatIsShown:
         page = as_vera.get(URL, {"q": "the"})
         assert page.status_code == 400
         assert "Add a rarer one." in words(page)
+
+    @pytest.mark.parametrize("asked", ["😀", "???", "—", "#"])
+    def test_a_search_of_signs_says_what_it_needs(self, as_vera, account, asked):
+        people.start_dialog(account, text="😀 — ???")
+        page = as_vera.get(URL, {"q": asked})
+        assert page.status_code == 400
+        assert "There is neither a word nor a number in the search. Write a word" in words(page)
+        assert "nearly every dialog" not in words(page)
+
+    @pytest.mark.parametrize(
+        ("text", "asked", "hit"),
+        [
+            ("Звоните +7 (912) 345-67-89 вечером", "89123456789", "7 (912) 345-67-89"),
+            ("Herr Müller wartet", "muller", "Müller"),
+            ("我想买红茶", "红茶", "红茶"),
+            ("Пишите: lexus15@mail.example", "lexus", "lexus15"),
+        ],
+    )
+    def test_what_matched_is_marked(self, as_vera, account, text, asked, hit):
+        people.start_dialog(account, text=text)
+        assert f"<mark>{hit}</mark>" in as_vera.get(URL, {"q": asked}).content.decode()
 
     @pytest.mark.parametrize(
         "asked",

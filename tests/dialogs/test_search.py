@@ -5,11 +5,16 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.db import connection, models, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dialogs.models import Dialog, Message, MessageKind, SearchText, Visitor
 from dialogs.reading import search
+from dialogs.reading.search_index import search_index
 from tests import people
-from webim_offline.foundation.database import stemming
+from tests.dialogs.test_search_terms import FOUND, NOT_FOUND
+from tests.test_folding import WRITTEN
+from webim_offline.foundation.database import folding, stemming
 from webim_offline.foundation.database.bulk import Insert, write
 from webim_offline.foundation.database.clock import database_now
 
@@ -79,10 +84,89 @@ class TestWords:
         people.start_dialog(account)
         assert numbers(account, "петр елкин") == numbers(account, "p.elkin@mail.example") == [dialog.number]
 
+    @pytest.mark.parametrize(("written", "asked"), FOUND)
+    def test_a_search_compares_folded_words_numbers_and_pairs_of_characters(self, account, written, asked):
+        people.start_dialog(account, text="Something else entirely", name="Somebody")
+        said = people.start_dialog(account, text=written, name="Somebody")
+        named = people.start_dialog(account, text="Something else entirely", visitor=people.make_visitor(account, name=written))
+        assert numbers(account, asked) == [said.number, named.number]
+        assert search.passages(search.terms(asked), [said.pk, named.pk]) == {said.pk: written}
+
+    @pytest.mark.parametrize(("written", "asked"), NOT_FOUND)
+    def test_what_is_only_alike_is_not_found(self, account, written, asked):
+        people.start_dialog(account, text=written, name="Somebody")
+        assert numbers(account, asked) == []
+
+    @pytest.mark.parametrize("asked", ["lexus", "lexus mail", "15", "LEXUS15@MAIL.EXAMPLE", "lexus15"])
+    def test_a_mail_address_is_found_by_its_parts(self, account, asked):
+        dialog = people.start_dialog(account, visitor=people.make_visitor(account, email="lexus15@mail.example"))
+        people.start_dialog(account, visitor=people.make_visitor(account, email="toyota14@post.example"))
+        assert numbers(account, asked) == [dialog.number]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            " ".join(chr(0x430 + n % 32) + str(n) for n in range(50))[:200],
+            " ".join(f"é{n:x}ß" for n in range(40)),
+            "".join(chr(0x4E00 + n) for n in range(200)),
+            ", ".join(str(n) for n in range(10, 60)),
+            " ".join(str(n) for n in range(10, 76)),
+            "1." * 100,
+            "紅a1" * 50,
+            "ab@12." * 33,
+        ],
+    )
+    def test_a_search_of_the_greatest_length_is_answered(self, account, text):
+        dialog = people.start_dialog(account, text=text, name="Somebody")
+        assert numbers(account, text) == [dialog.number]
+        assert search.passages(search.terms(text), [dialog.pk]) == {dialog.pk: text}
+
+    def test_numbers_of_two_messages_are_not_joined(self, account):
+        dialog = people.start_dialog(account, text="12345")
+        say(dialog, "67890")
+        Message.objects.filter(text="67890").update(text="67891")  # the dialog is indexed anew, all its messages together
+        assert numbers(account, "12345 67891") == [dialog.number]
+        assert numbers(account, "1234567891") == []
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(WRITTEN)
+    def test_any_text_is_kept_and_any_search_is_answered(self, account, text):
+        people.start_dialog(account, text=text or "x")
+        numbers(account, text)
+        search.passages(search.terms(text), [1])
+
     def test_system_messages_are_not_searched(self, account):
         dialog = people.start_dialog(account)
         say(dialog, "quarantine", kind=MessageKind.SYSTEM)
         assert numbers(account, "quarantine") == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite calls the functions in Python themselves")
+@pytest.mark.django_db
+class TestTheSameInSQL:
+    """The functions of PostgreSQL agree with those in Python, by which searches are read and hits marked."""
+
+    def told(self, function, text):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s)", [text])
+            return cursor.fetchone()[0]
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("аийЙёЁжЖàÀÖßẞøŁIİıςΣάΐὁaZ紅がハ019 -–.\u00ad\u200b\u0301\u0306\u0308@"))
+    def test_folding(self, text):
+        assert self.told("dialogs_search_folded", text) == folding.folded(text)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("0178 -(.)+x\n", max_size=40) | st.text("78 -", min_size=10, max_size=40))
+    def test_numbers(self, text):
+        assert set(self.told("dialogs_search_numbers", text)) == {number for number, _span in folding.numbers(text)}
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.text("xyб19 紅茶がハ가好@.-"))
+    def test_words_and_pairs(self, text):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tsvector_to_array(dialogs_search_words(%s))", [text])
+            assert set(cursor.fetchone()[0]) == set(stemming.distinct(text).split())
 
 
 class TestTheIndexFollows:
@@ -171,11 +255,45 @@ class TestTheSchema:
             migration.begin(apps, editor)
             # what later migrations made of its triggers: the rest of the suite needs them
             import_module("dialogs.migrations.0012_search_after_dialogs").lock_dialogs_first(apps, editor)
+            import_module("dialogs.migrations.0014_search_folded").fold(apps, editor)
         assert numbers(account, "возврат svetlana") == [dialog.number]
         assert numbers(account, "teapot") == [late.number]
         assert numbers(account, "spoon") == []
         say(dialog, "kettle")
         assert numbers(account, "kettle") == [dialog.number]
+
+    def test_the_texts_of_the_former_release_are_indexed_anew(self, account, monkeypatch):
+        """The migration can be taken back, and an attempt that was interrupted can be repeated."""
+        migration = import_module("dialogs.migrations.0014_search_folded")
+        monkeypatch.setattr(migration, "BATCH", 2)
+        made = [
+            people.start_dialog(
+                account, text=f"Возврат {n}: +7 (912) 345-67-89", visitor=people.make_visitor(account, name="Müller")
+            )
+            for n in range(5)
+        ]
+        with connection.schema_editor(atomic=False) as editor:
+            migration.as_before(apps, editor)
+        late = people.start_dialog(account, text="Возврат")
+        for _attempt in range(2):
+            with connection.schema_editor(atomic=False) as editor:
+                migration.fold(apps, editor)
+        assert numbers(account, "возвраты") == [dialog.number for dialog in (*made, late)]
+        assert numbers(account, "muller") == numbers(account, "89123456789") == [dialog.number for dialog in made]
+        assert SearchText.objects.count() == 6
+        say(late, "чайник")
+        assert numbers(account, "чайн") == [late.number]
+
+    @pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="on SQLite the triggers call functions of the process that writes"
+    )
+    def test_processes_of_the_former_release_go_on_searching(self, account):
+        """A word that has no diacritics is found by the expression that they make."""
+        dialog = people.start_dialog(account, text="Оформите возврат, +7 (912) 345-67-89", name="Svetlana")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT plainto_tsquery('russian', dialogs_search_plain(%s))::text", ["возвраты svetlana 345"])
+            found = SearchText.objects.filter(search_index().dialogs_with(cursor.fetchone()[0], account.pk))
+        assert [text.dialog_id for text in found] == [dialog.pk]
 
     def test_the_index_outlives_a_change_of_the_tables_it_watches(self, account):
         """Django makes a table anew for this on SQLite, which drops its triggers."""
@@ -191,44 +309,3 @@ class TestTheSchema:
         Visitor.objects.filter(pk=dialog.visitor_id).update(name="Helga")
         assert numbers(account, "kettle helga") == [dialog.number]
         assert numbers(account, "olga") == []
-
-
-class TestStems:
-    def test_folding_keeps_the_places_of_letters(self):
-        assert len(stemming.folded("İstanbul ẞ Ёлка")) == len("İstanbul ẞ Ёлка")
-        assert stemming.folded("Ёлка") == "елка"
-
-    def test_a_word_that_is_too_long_is_none(self):
-        assert stemming.stems("a" * 101 + " teapots") == ["teapot"]
-
-    def test_lists_of_stems_hold_each_once(self):
-        assert stemming.joined("чайник", stemming.distinct("Чайники чайника order")) == "чайник order"
-
-
-class TestMarking:
-    stems = frozenset(stemming.stems("возврат return"))
-
-    def test_every_form_of_a_word_is_marked(self):
-        pieces = search.marked("О возвратах: returned.", self.stems)
-        assert pieces == [("О ", False), ("возвратах", True), (": ", False), ("returned", True), (".", False)]
-
-    def test_pieces_are_the_whole_text(self):
-        for text in ("", "İ возврат ẞ Ёё returns", "ничего", "возврат"):
-            assert "".join(piece for piece, _ in search.marked(text, self.stems)) == text
-
-    def test_an_excerpt_is_short_and_holds_the_hit(self):
-        text = "слово " * 500 + "о возврате\n\nденег " + "слово " * 500
-        pieces = search.excerpt(text, self.stems)
-        line = "".join(piece for piece, _ in pieces)
-        assert ("возврате", True) in pieces
-        assert line.startswith("…слово")
-        assert line.endswith("слово…")
-        assert len(line) <= search.LONGEST_EXCERPT + 2
-        assert "о возврате денег" in line
-
-    def test_an_excerpt_of_one_endless_word_ends_too(self):
-        assert len("".join(piece for piece, _ in search.excerpt("ы" * 4000, self.stems))) <= search.LONGEST_EXCERPT + 2
-
-    def test_a_short_text_is_its_own_excerpt(self):
-        assert search.excerpt("Нет", self.stems) == [("Нет", False)]
-        assert search.excerpt("", self.stems) == []

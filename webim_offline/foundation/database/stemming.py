@@ -1,17 +1,19 @@
 """Reducing words to stems for the search, so that different grammatical forms of a word are found.
 
 PostgreSQL has stemmers of its own. SQLite calls these functions, and so does whoever marks words in a text. They use neither Django
-nor the database.
+nor the database. `folding` says what is the same word.
 """
 
+import json
 import re
+import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
-import snowballstemmer
+from webim_offline.foundation.database import folding
 
-WORD = re.compile(r"[^\W_]+")
-LONGEST_WORD = 100  # characters; longer ones are not indexed
-ENGLISH, RUSSIAN = snowballstemmer.stemmer("english"), snowballstemmer.stemmer("russian")
+LONGEST_WORD = 100  # characters; of longer words the first ones are indexed
 
 # Stop words: they are in nearly every message, or only serve to ask a question.
 COMMON = """
@@ -24,51 +26,100 @@ were what when where which who why will with you your
 чтобы чье чья эта эти это я
 """
 PASSED_OVER = frozenset(COMMON.split())  # not indexed; PostgreSQL has lists of its own
+DIGITS_OR_LETTERS = re.compile(r"[0-9]+|[^0-9]+")
+
+Entry = tuple[str, folding.Span]  # a word as it is indexed, and where it stands in the text
 
 
-def stems(text: str) -> list[str]:
-    """Return the stems of the words of a text, Russian and English, in their order, without stop words."""
-    found = (word for word in WORD.findall(folded(text)) if len(word) <= LONGEST_WORD and word not in PASSED_OVER)
-    return [stem(word) for word in found]
+def entries(text: str) -> Iterator[Entry]:
+    """Yield what a text is found by: its words, their stems, joined numbers, parts of addresses, and pairs of characters.
 
-
-def folded(text: str) -> str:
-    """Return the text in lower case, with "е" for every "ё", because most people write it so.
-
-    It is exactly as long as before, so that the place of a word in it is its place in the text.
+    Stop words are left out.
     """
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
-    return lower.replace("ё", "е")
+    for span in folding.words(text):
+        yield from _entries_of_word(text, span)
+    yield from folding.numbers(text)
+    for start, stop in folding.addresses(text):
+        for first, last in folding.words(text[start:stop]):
+            parts = list(DIGITS_OR_LETTERS.finditer(text, start + first, start + last))
+            for part in parts if len(parts) > 1 else ():
+                yield from _entries_of_word(text, part.span())
+
+
+def _entries_of_word(text: str, span: folding.Span) -> Iterator[Entry]:
+    word = text[span[0] : span[1]]
+    if folding.IS_CJK.match(word):
+        for place, pair in enumerate(folding.pairs(word), start=span[0]):
+            yield pair, (place, place + len(pair))
+        return
+    for form in forms(word[: 2 * LONGEST_WORD]):  # marks may be half of it; the cache keeps nothing longer
+        yield form, span
 
 
 @lru_cache(maxsize=50_000)
+def forms(word: str) -> tuple[str, ...]:
+    """Return the forms in which a word is indexed: its stem, and the folded word itself. A stop word has none.
+
+    The word itself is there for whoever has typed only its beginning, which may end anywhere, and because a word with a diacritic
+    has another stem than the same word without.
+    """
+    whole = folding.folded(word)[:LONGEST_WORD]
+    if not whole or whole in PASSED_OVER:
+        return ()
+    return tuple(dict.fromkeys((stem(whole), whole)))
+
+
 def stem(word: str) -> str:
-    """Return the stem of a word that `folded` has returned. ASCII words are English, all others Russian."""
-    return str((ENGLISH if word.isascii() else RUSSIAN).stemWord(word))
+    """Return the stem of a folded word. ASCII words are English, all others Russian; a word with digits in it has no endings."""
+    if any(map(str.isdigit, word)):
+        return word
+    return str(_stemmer("english" if word.isascii() else "russian").stemWord(word))
+
+
+@lru_cache(maxsize=2)
+def _stemmer(language: str) -> Any:
+    import snowballstemmer  # it loads thirty languages, 3 MiB, which live processes and workers on PostgreSQL never need
+
+    return snowballstemmer.stemmer(language)
 
 
 def distinct(*texts: str) -> str:
-    """Return the stems of several texts, each once, separated by spaces. A function of SQLite (`search_words`)."""
-    return " ".join(dict.fromkeys(found for text in texts for found in stems(text)))
+    """Return what texts are found by, each word once, separated by spaces. A function of SQLite (`search_words`)."""
+    whole = (unicodedata.normalize("NFC", text) for text in texts)
+    return " ".join(dict.fromkeys(found for text in whole for found, _span in entries(text)))
 
 
 def joined(known: str, added: str) -> str:
-    """Return two lists of stems as one, with each stem once. A function of SQLite (`search_joined`)."""
+    """Return two lists of words as one, with each word once. A function of SQLite (`search_joined`)."""
     return " ".join(dict.fromkeys((*known.split(), *added.split())))
 
 
-def holds(text: str, wanted: str, least: int) -> bool:
-    """Return whether a text has at least `least` of the stems in `wanted`. A function of SQLite (`search_holds`)."""
-    return len(set(wanted.split()).intersection(stems(text))) >= least
+def held(text: str, wanted: str) -> int:
+    """Return 2 if a text has everything that is wanted, 1 if it has something of it, and else 0.
+
+    A function of SQLite (`search_held`). `wanted` is a list in JSON. Each item lists alternatives, and each
+    alternative lists the words that must all be there, as pairs of a word and whether it is only the beginning of one.
+    """
+    found = set(distinct(text).split())
+    has = [any(_has_all(found, words) for words in alternatives) for alternatives in _read(wanted)]
+    return 2 if all(has) else int(any(has))
+
+
+def _has_all(found: set[str], words: list[tuple[str, bool]]) -> bool:
+    return all(word in found or (is_beginning and any(other.startswith(word) for other in found)) for word, is_beginning in words)
+
+
+@lru_cache(maxsize=100)
+def _read(wanted: str) -> list[list[list[tuple[str, bool]]]]:
+    read: list[list[list[tuple[str, bool]]]] = json.loads(wanted)
+    return read
 
 
 def phone_digits(phone: str) -> str:
-    """Return the digits of a telephone number, and its last ten digits, separated by a space.
+    """Return the digits of a telephone number, and its last ten digits, on lines of their own.
 
     By the last ten a Russian number is found whether it was written with +7, with 8 or with neither. A function of SQLite
-    (`search_digits`).
+    (`search_digits`). The lines keep numbers that stand beside each other from being read as one.
     """
     digits = "".join(letter for letter in phone if letter in "0123456789")
-    return " ".join(dict.fromkeys((digits, digits[-10:])))
+    return "\n".join(dict.fromkeys((digits, digits[-folding.NATIONAL :])))

@@ -16,7 +16,7 @@ from webim_offline.foundation.database import stemming
 FUNCTIONS: dict[str, tuple[int, Any]] = {
     "search_words": (1, stemming.distinct),
     "search_joined": (2, stemming.joined),
-    "search_holds": (3, stemming.holds),
+    "search_held": (2, stemming.held),
     "search_digits": (1, stemming.phone_digits),
 }
 
