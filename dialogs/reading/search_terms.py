@@ -144,5 +144,5 @@ def _marked_terms(item: Word | Wanted) -> Iterator[Term]:
         item = item.wanted(forms[:1], forms[-1:])
     for alternative in item:
         for term in alternative:
-            if len(alternative) == 1 or not term.word.isdecimal() or len(term.word) >= SHORTEST_MARKED:
+            if len(alternative) == 1 or not folding.DIGITS.fullmatch(term.word) or len(term.word) >= SHORTEST_MARKED:
                 yield term

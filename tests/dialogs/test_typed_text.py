@@ -5,6 +5,7 @@ from django.test import Client
 
 from dialogs.models import LONGEST_PREVIEW, LONGEST_TEXT, Dialog, Message, MessageKind, Visitor
 from dialogs.reading.search import excerpt
+from dialogs.reading.search_terms import Marks
 from dialogs.templatetags.dialog_tags import initials
 from dialogs.views.archive import _last_text
 from operators.models import Requirement
@@ -167,7 +168,7 @@ def test_letters_of_an_avatar(name, letters):
 @pytest.mark.parametrize("emoji", [FAMILY, "\U0001f44d\U0001f3fd", "\U0001f1f7\U0001f1fa", "क्षि"])
 @pytest.mark.parametrize("shift", range(4))
 def test_an_excerpt_is_cut_between_graphemes(emoji, shift):
-    [(shown, _is_hit)] = excerpt("x" * shift + emoji * 100, frozenset())
+    [(shown, _is_hit)] = excerpt("x" * shift + emoji * 100, Marks())
     assert shown.removesuffix("…").removeprefix("x" * shift).replace(emoji, "") == ""
 
 

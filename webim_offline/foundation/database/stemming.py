@@ -9,11 +9,13 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+
+import snowballstemmer
 
 from webim_offline.foundation.database import folding
 
 LONGEST_WORD = 100  # characters; of longer words the first ones are indexed
+ENGLISH, RUSSIAN = snowballstemmer.stemmer("english"), snowballstemmer.stemmer("russian")
 
 # Stop words: they are in nearly every message, or only serve to ask a question.
 COMMON = """
@@ -73,14 +75,7 @@ def stem(word: str) -> str:
     """Return the stem of a folded word. ASCII words are English, all others Russian; a word with digits in it has no endings."""
     if any(map(str.isdigit, word)):
         return word
-    return str(_stemmer("english" if word.isascii() else "russian").stemWord(word))
-
-
-@lru_cache(maxsize=2)
-def _stemmer(language: str) -> Any:
-    import snowballstemmer  # it loads thirty languages, 3 MiB, which live processes and workers on PostgreSQL never need
-
-    return snowballstemmer.stemmer(language)
+    return str((ENGLISH if word.isascii() else RUSSIAN).stemWord(word))
 
 
 def distinct(*texts: str) -> str:
