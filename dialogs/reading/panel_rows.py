@@ -92,7 +92,7 @@ def _queue(
 def _queue_numbers(
     account_id: int, departments: frozenset[int] | None, languages: frozenset[int] | None, *, is_offline: bool, most: int
 ) -> QuerySet[Dialog, Any]:
-    return _numbers(queues.queue(account_id, departments, languages, is_offline=is_offline), most)
+    return _numbers(queues.queue(account_id, departments, languages, is_offline=is_offline), most, are_on_site=not is_offline)
 
 
 @prepared
@@ -107,11 +107,12 @@ def _others(account_id: int, operator_id: int, *, most: int) -> QuerySet[Dialog,
 
 @prepared
 def _others_numbers(account_id: int, operator_id: int, *, most: int) -> QuerySet[Dialog, Any]:
-    return _numbers(queues.held_by_others(account_id, operator_id), most)
+    return _numbers(queues.held_by_others(account_id, operator_id), most, are_on_site=False)
 
 
-def _numbers(dialogs: QuerySet[Dialog], most: int) -> QuerySet[Dialog, Any]:
-    return dialogs.values_list("number", "waiting_since", "away_since")[:most]
+def _numbers(dialogs: QuerySet[Dialog], most: int, *, are_on_site: bool) -> QuerySet[Dialog, Any]:
+    """Numbers of dialogs; where visitors may be on the site, also since when each waits, and since when they are away."""
+    return dialogs.values_list("number", *(("waiting_since", "away_since") if are_on_site else ()))[:most]
 
 
 @prepared
@@ -235,11 +236,8 @@ def _with_numbers(sources: list[_Source], found: list[list[Any]]) -> list[Sectio
 
 def _beyond(source: _Source, shown: list[Card], rows: list[Any]) -> list[Beyond]:
     in_window = {card.number for card in shown}
-    is_on_site = source.section == Section.GENERAL
     found = [
-        Beyond(number, waiting_since if is_on_site and not away_since else None)
-        for number, waiting_since, away_since in rows
-        if number not in in_window
+        Beyond(number, moments[0] if moments and not moments[1] else None) for number, *moments in rows if number not in in_window
     ]
     return found[: source.limit - len(shown)]  # read a moment later, when one of the window may have gone
 

@@ -139,6 +139,8 @@ def _panel(rows: SectionRows, viewer: Viewer) -> Panel:
 
 def _in_words(beyond: Beyond) -> str:
     """As `rings/look.js` reads it: a number, since when its visitor waits on the site, and when the visitor last wrote."""
+    if beyond.present_since is None and beyond.said_at is None:
+        return str(beyond.number)
     moments = [str(int(moment.timestamp() * 1000)) if moment else "" for moment in beyond[1:]]
     return ":".join([str(beyond.number), *moments]).rstrip(":")
 
