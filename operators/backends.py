@@ -28,7 +28,11 @@ class OperatorBackend(ModelBackend):
         if operator is None:
             check_password(password, stand_in)
             return None
-        return operator if operator.check_password(password) and self.user_can_authenticate(operator) else None
+        if not operator.check_password(password) or not self.user_can_authenticate(operator):
+            return None
+        if operator.login_key != login_key(operator.username):  # a release from before has added or renamed them
+            operator.save(update_fields=["login_key"])
+        return operator
 
     def get_user(self, user_id: int) -> Operator | None:
         found = _signed_in(user_id)

@@ -7,6 +7,7 @@ from functools import cache
 from django.conf import settings
 from django.contrib.auth.hashers import check_password
 
+from operators.logins import login_key
 from operators.models import Operator
 
 SLUG = "demo"
@@ -33,9 +34,7 @@ def is_shut_out(login: str, password: str) -> bool:
 
     Asked at each sign-in, before anything is hashed: what the start looked at may be otherwise by now, or was not there to look at.
     """
-    return password.casefold() == demo_password(login.strip()).casefold() and not (
-        settings.EMBEDDED and _is_loopback(settings.HOST)
-    )
+    return password.casefold() == demo_password(login_key(login)) and not (settings.EMBEDDED and _is_loopback(settings.HOST))
 
 
 @cache

@@ -60,14 +60,16 @@ class Hub:
         others = (part for part in told[:MOST_PROCESSES] if not part.startswith(self.epoch) and NUMBER.fullmatch(part))
         return ",".join([own, *others])
 
-    def position_of(self, seconds_ago: object) -> str | None:
+    def position_of(self, seconds_ago: object, *, on_the_way: float = 0.0) -> str | None:
         """Return the position of a client that read everything itself so many seconds ago.
+
+        `on_the_way` is how many more seconds may have passed since it said so.
 
         None if that cannot be said: it is no number of seconds, or more hints have come since than are remembered.
         """
         if not isinstance(seconds_ago, int | float) or isinstance(seconds_ago, bool) or not 0 <= seconds_ago < LONGEST_AGO:
             return None
-        came_before = bisect_right(self._times, self._clock() - seconds_ago)
+        came_before = bisect_right(self._times, self._clock() - seconds_ago - on_the_way)
         number = self.counter - len(self._times) + came_before
         return f"{self.epoch}.{number}" if came_before else None
 

@@ -12,6 +12,7 @@ from dialogs.live.streams import OpenedStream, Stream
 from operators.channels import operator_channel, workspace_channel
 from webim_offline.foundation.http.client_address import client_of_scope
 
+MOST_ON_THE_WAY = 3.0  # seconds that what a tab says may take to get here
 LONGEST_POLL = 15.0  # seconds that a poll is held at most
 
 
@@ -33,6 +34,7 @@ class WorkspaceHandlers:
         """Hold the tab's poll until its panel or its open dialog changes."""
         network = client_of_scope(scope).network
         self.state.caps.opens(network)
+        since = self._known(body)
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
         await self.state.sessions.check(claims)
         self.sign_of_life(claims)
@@ -40,7 +42,6 @@ class WorkspaceHandlers:
         panel, own = channels[:2]
         dialog = channels[2] if len(channels) > 2 else None
         hub = self.state.hub
-        since = self._known(body)
         asked_at = hub.position()
         hold = min(LONGEST_POLL, max(1.0, claims["lease"] / 3))
         with self.state.caps.holding((NETWORK, network), (OPERATOR, claims["o"])):
@@ -54,19 +55,21 @@ class WorkspaceHandlers:
 
     async def open_stream(self, body: dict[str, Any], send: Send, scope: Scope) -> OpenedStream:
         """A stream that tells the tab what its polls would tell it."""
+        since = self._known(body)
         claims = tickets.read(tickets.WORKSPACE, body.get("ticket"))
         await self.state.sessions.check(claims)
         self.sign_of_life(claims)
-        stream = Stream(self.state.hub, send, claims, _channels(claims), self._known(body))
+        stream = Stream(self.state.hub, send, claims, _channels(claims), since)
         stream.compose = self._first_news
         return stream, self._frame
 
     def _known(self, body: dict[str, Any]) -> object:
         """The position up to which the tab knows everything.
 
-        A tab that has not been told a position says how many seconds ago the reading of its page began (`age`).
+        A tab that has not been told a position says how many seconds ago the reading of its page began (`age`), as of when it said
+        so. This must be asked before anything is waited for.
         """
-        return body.get("since") or self.state.hub.position_of(body.get("age"))
+        return body.get("since") or self.state.hub.position_of(body.get("age"), on_the_way=MOST_ON_THE_WAY)
 
     def _first_news(self, stream: Stream) -> dict[str, Any]:
         """The first frame of a stream: it says from where on its tab is told, also when nothing has changed."""

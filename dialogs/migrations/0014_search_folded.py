@@ -18,6 +18,8 @@ BATCH = 500  # dialogs that are locked and indexed at a time
 
 # A part that holds so many words is full; on SQLite it is counted in characters. Most words are there twice: as stem and as written.
 MOST_WORDS, MOST_CHARACTERS = 2_000, 16_000
+# A tsvector holds 1 MB, and one word may have 2 KB: so many bytes are enough as well, which are counted when there are some words.
+MANY_WORDS, MOST_BYTES = 150, 300_000
 
 UNSEEN = r"\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff"
 CJK = (
@@ -126,7 +128,8 @@ POSTGRESQL = [
     BEGIN
         SELECT id, words INTO part, known FROM dialogs_searchtext WHERE dialog_id = NEW.dialog_id
             ORDER BY id DESC LIMIT 1 FOR NO KEY UPDATE;
-        IF part IS NULL OR length(known) >= {MOST_WORDS} THEN
+        IF part IS NULL OR length(known) >= {MOST_WORDS}
+            OR (length(known) >= {MANY_WORDS} AND octet_length(known::text) >= {MOST_BYTES}) THEN
             INSERT INTO dialogs_searchtext (dialog_id, words, contacts)
                 SELECT d.id, added, dialogs_search_contacts(d.account_id, v.name, v.email, v.phone)
                 FROM dialogs_dialog d JOIN dialogs_visitor v ON v.id = d.visitor_id WHERE d.id = NEW.dialog_id;

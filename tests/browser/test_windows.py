@@ -117,6 +117,7 @@ def test_an_open_dialog_beyond_the_window_has_its_card(sign_in, numbers):
 
 def test_a_page_is_not_read_again_when_its_stream_opens(sign_in, numbers, newcomer):
     vera = sign_in("vera")
+    vera.wait_for_timeout(4000)  # what has just happened is read again, for it may have come while the page was on its way
     asked, heard = [], []
     vera.on("request", lambda request: asked.append(request.url))
     vera.on("websocket", lambda stream: stream.on("framereceived", lambda frame: heard.append(frame)))

@@ -241,6 +241,14 @@ class TestTheIndexFollows:
         Message.objects.filter(text="beginning").update(text="start")
         assert numbers(account, "start") == numbers(account, texts[-1][-61:]) == [dialog.number]
 
+    def test_messages_of_a_few_very_long_words_are_kept_and_found(self, account):
+        """A hundred of them have more than 1 MB of words, although they have few words."""
+        dialog = people.start_dialog(account, text="beginning")
+        for number in range(100):
+            long = " ".join(f"{'шалаш' * 180}{number}ами{place}ями" for place in range(4))
+            people.write(dialog.visitor, f"номер{number:03} {long}"[:4000])
+        assert numbers(account, "номер000") == numbers(account, "номер099") == [dialog.number]
+
 
 @pytest.mark.django_db(transaction=True)
 class TestTheSchema:

@@ -277,8 +277,9 @@ def test_a_hint_for_the_panel_and_the_open_dialog_is_told_as_one(account, anna):
     assert nothing_more
 
 
-def test_a_page_that_was_just_read_is_told_only_what_came_since(account, anna):
+def test_a_page_that_was_just_read_is_told_only_what_came_since(account, anna, monkeypatch):
     """The page and its first panel are one answer: it does not read them again because its stream opens."""
+    monkeypatch.setattr("dialogs.live.workspace_handlers.MOST_ON_THE_WAY", 0.0)
     ticket = workspace_ticket(anna)
 
     async def first_news(app, age):

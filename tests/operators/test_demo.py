@@ -117,7 +117,8 @@ class TestSigningIn:
 
     def test_nor_where_others_can_come(self, db, settings, sign_in):
         settings.HOST = "0.0.0.0"
-        assert self.REFUSED in sign_in("anna", "anna-demo").content.decode()
+        for login in ("anna", "Anna ", "an\u200bna", "anna\ufe0f", "an\u00adna"):
+            assert self.REFUSED in sign_in(login, "anna-demo").content.decode()
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
     def test_but_on_this_machine(self, db, settings, sign_in, host):

@@ -81,7 +81,9 @@ def test_a_row_that_a_release_from_before_has_made(client, account):
     assert signs_in(client, "") is None
     Operator.objects.filter(pk=anna.pk).update(login_key="marina")
     assert signs_in(client, "marina") is None
+    assert signs_in(client, "anna") is None  # only letter for letter, until they have signed in once
     assert signs_in(client, "Anna") == str(anna.pk)
+    assert signs_in(client, " ANNA") == str(anna.pk)
 
 
 @pytest.mark.parametrize("typed", ["marina\u200b", "\ufeffmarina", " mar\u00adina\x00 ", "\u202emarina"])

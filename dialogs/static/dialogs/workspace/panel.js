@@ -105,10 +105,15 @@ function arrange(fresh, isHeld) {
     if (!isHeld) arrangeSection(own, section, stays);
   });
   findAll('.card-list > li', list).forEach((item) => {
-    if (wanted.has(item.id) || (isHeld && isBeyond.has(item.id))) return;
-    if (isBeyond.has(item.id)) item.remove();
-    else if (isHeld || item.contains(document.activeElement)) markGone(find('.card', item), fresh);
-    else item.remove();
+    if (wanted.has(item.id)) return;
+    const hasFocus = item.contains(document.activeElement);
+    if (isBeyond.has(item.id)) {
+      if (!isHeld && !hasFocus) item.remove();
+    } else if (isHeld || hasFocus) {
+      markGone(find('.card', item), fresh);
+    } else {
+      item.remove();
+    }
   });
   held = isHeld ? fresh : null;
   if (isHeld) return;
@@ -135,9 +140,9 @@ function sayBeyond(section, fresh) {
   if (beyond) items.dataset.beyond = beyond;
   else delete items.dataset.beyond;
   const button = find('.section-on', section);
-  const freshButton = find('.section-on', fresh);
-  setText(button, freshButton.textContent);
-  button.hidden = freshButton.hidden;
+  const freshButton = find('.section-on', fresh); // a release from before, which may still answer, has none
+  button.hidden = !freshButton || freshButton.hidden;
+  if (freshButton) setText(button, freshButton.textContent);
 }
 
 function sayHeldBack(section, fresh, isHeld) {
