@@ -4,12 +4,13 @@ import { me } from './settings.js';
 
 const HIDDEN_LATER = 300; // milliseconds, where there are no locks
 const SPREAD = 200;
+const STORED_WITHIN = 150; // milliseconds in which what one tab has stored reaches the others, which may be processes of their own
 
 const { locks } = navigator;
 
 /** Does the work in one tab after the other; without locks (a page without TLS) those in sight go first. */
 export function inTurn(work) {
-  if (locks) locks.request(`rings-${me}`, work);
+  if (locks) locks.request(`rings-${me}`, () => new Promise((resolve) => setTimeout(resolve, STORED_WITHIN)).then(work));
   else setTimeout(work, (document.hidden ? HIDDEN_LATER : 0) + Math.random() * SPREAD);
 }
 
