@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wcwidth import iter_graphemes
 
 from webim_offline.foundation import text
-from webim_offline.foundation.phones import compared_phone, is_phone
+from webim_offline.foundation.phones import is_phone
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -318,31 +318,6 @@ class TestPhones:
     def test_any_digits_among_any_dashes(self, digits, between):
         typed = "".join(digit + sign for digit, sign in zip(digits, between, strict=False))
         assert is_phone(typed)
-        assert compared_phone(typed).removeprefix("7").removeprefix("8") in "".join(digits)
-
-    @pytest.mark.parametrize(
-        ("one", "other"),
-        [
-            ("8 (999) 123-45-67", "+7\u2011999\u2011123\u201145\u201167"),
-            ("8 800 555-35-35 вн. 12", "+7 800 5553535 ext 12"),
-            ("79991234567", "+7 999 123 45 67"),
-            ("+44 20 7946 0000", "+44.20.7946.0000"),
-        ],
-    )
-    def test_the_same_number(self, one, other):
-        assert compared_phone(one) == compared_phone(other)
-
-    @pytest.mark.parametrize(
-        ("one", "other"),
-        [
-            ("+7 999 123-45-67", "+7 999 123-45-68"),
-            ("5550100 x1", "5550100 x2"),
-            ("5550100", "5550100 x2"),
-            ("+81 3 1234 5678", "+71 3 1234 5678"),
-        ],
-    )
-    def test_another_number(self, one, other):
-        assert compared_phone(one) != compared_phone(other)
 
     def test_a_long_text_takes_no_time(self):
         began = time.process_time()

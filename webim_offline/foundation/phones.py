@@ -1,13 +1,11 @@
-"""What is accepted as a telephone number, and when two numbers are the same (C5). Pure: neither Django nor the database."""
+"""What is accepted as a telephone number (C5). Pure. `database.folding` says how the search compares numbers."""
 
 import re
 import unicodedata
 
 OTHER_DASHES = "\u00ad\u2043\u207b\u208b\u2212"  # no dashes to Unicode: minus signs, a soft hyphen, a bullet
 EXTENSION = "(?:доб(?:авочный)?|вн(?:утр(?:енний)?)?|ext(?:ension)?|[xх#№])"  # "x" of the Latin and the Cyrillic alphabet
-NUMBER = re.compile(
-    rf"(?P<number>[ ().+/-]*[0-9][0-9 ().+/-]*)(?:(?:[,;] *)?{EXTENSION}[.:]? *(?P<extension>[0-9][0-9 -]*)[ )]*)?", re.IGNORECASE
-)
+NUMBER = re.compile(rf"(?:[ ().+/-]*[0-9][0-9 ().+/-]*)(?:(?:[,;] *)?{EXTENSION}[.:]? *(?:[0-9][0-9 -]*)[ )]*)?", re.IGNORECASE)
 FEWEST_DIGITS, MOST_DIGITS = 5, 20
 LONGEST = 200  # characters; anything longer is no number, and is not looked at
 
@@ -16,19 +14,6 @@ def is_phone(text: str) -> bool:
     """Return whether a text is accepted as a telephone number. It is kept as typed."""
     plain = _plain(text)
     return NUMBER.fullmatch(plain) is not None and FEWEST_DIGITS <= len(_digits(plain)) <= MOST_DIGITS
-
-
-def compared_phone(text: str) -> str:
-    """Return the form in which telephone numbers are compared: digits, and those of an extension after an `x`.
-
-    A Russian number with 8 is the same as with +7, which is what the form has.
-    """
-    plain = _plain(text)
-    found = NUMBER.fullmatch(plain)
-    number, extension = _digits(found["number"] if found else plain), _digits((found["extension"] or "") if found else "")
-    if len(number) == 11 and number[0] == "8" and "+" not in plain:
-        number = f"7{number[1:]}"
-    return f"{number}x{extension}" if extension else number
 
 
 def _plain(text: str) -> str:
